@@ -1,0 +1,1 @@
+"""What travels on Kafka: frozen events, their topics and their wire format."""
