@@ -1,0 +1,1 @@
+"""What each layer decides: pure functions from event to event, with ports as arguments."""

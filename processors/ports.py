@@ -1,0 +1,370 @@
+"""The ports: what the processors need of the world, as small Protocols.
+
+Each port ships a real adapter and a scripted one (both under `infra/`), and one contract test class in
+`tests/contracts/` that runs against both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from schemas.control import Scope, Stop, SwitchSet, SwitchState
+from schemas.gate import Decision, Disposition, SentenceCheck
+from schemas.ingress import Channel, TicketReceived
+from schemas.resolution import Sentence
+from schemas.retrieval import Fact, Passage
+from schemas.router import Admission
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class Clock(Protocol):
+    """Time. Wall time is for records, monotonic time for leases and deadlines."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float: ...  # seconds
+
+
+# -- models
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is shown: the instructions of a prompt file, and the payload as JSON."""
+
+    system: str
+    user: str  # a pydantic payload, `model_dump_json()`
+    hash: str  # SHA-256 of the prompt file, hex
+
+
+@dataclass(frozen=True)
+class Completion(Generic[T]):
+    """A model's answer, already validated against the schema it was asked for."""
+
+    value: T
+    model: str  # provider/name
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float
+
+
+class Model(Protocol):
+    """A model that answers with a typed value. Named `provider/name`."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def complete(self, prompt: Prompt, schema: type[T], deadline: float) -> Completion[T]:
+        """Ask once, within `deadline` seconds in all.
+
+        Raises:
+            ModelFailed: the answer is missing, cut off, refused, or not of the schema.
+            TryLater: a rate limit or passing fault of this call.
+            DependencyDown: the server does not answer.
+        """
+        ...
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]: ...  # len(texts) × dimensions, L2 norm 1
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A classifier's view of a text."""
+
+    intent: str
+    confidence: float  # calibrated P(intent is right), 0-1
+    in_scope: float  # P(the text is about something this company answers), 0-1
+    agreed: bool  # whether the independent models behind it name the same intent
+    model: str  # provider/name
+    alternatives: tuple[tuple[str, float], ...] = ()  # further intents with their probabilities, best first
+
+
+class Classifier(Protocol):
+    """Text to intent."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def classify(self, text: str) -> Classification:
+        """Classify one ticket's subject and body.
+
+        Raises:
+            ModelFailed: no valid answer; the router escalates.
+            DependencyDown: the model server does not answer.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text a sentence may cite: a passage, or a record rendered as `field: value` lines."""
+
+    article_id: str
+    section_id: str | None
+    text: str
+
+
+class Verifier(Protocol):
+    """Is each sentence supported by the source it cites? Every failure means no."""
+
+    @property
+    def name(self) -> str: ...  # with the hash of its trained parts
+
+    @property
+    def floor(self) -> float: ...  # the score a sentence needs, 0-1
+
+    async def verify(
+        self, question: str, sentences: Sequence[Sentence], sources: Sequence[Source]
+    ) -> tuple[SentenceCheck, ...]: ...  # one per sentence, in order
+
+
+# -- Postgres
+
+
+class Knowledge(Protocol):
+    """The help centre: sections valid at a moment, public ones only."""
+
+    async def search(self, query: str, *, at: datetime, limit: int) -> tuple[Passage, ...]:
+        """The best sections for a query, best first, whatever their score.
+
+        Raises:
+            DependencyDown: Postgres does not answer.
+        """
+        ...
+
+
+class Customers(Protocol):
+    """Records of one proved customer, guarded by row-level security."""
+
+    async def facts(self, customer_id: str, intent: str) -> tuple[Fact, ...]: ...
+
+
+class ClaimStatus(StrEnum):
+    """What the claim function answered."""
+
+    GRANTED = "granted"  # this caller, and nobody else, may send now
+    SENT = "sent"  # it was sent before: done
+    LEASED = "leased"  # another caller holds it within its lease: wait
+    AMBIGUOUS = "ambiguous"  # a lease ran out between claim and mark: it may have been sent
+    PARKED = "parked"  # it was ambiguous before and is on a person's list
+    SUPERSEDED = "superseded"  # a newer revision was admitted
+    TAKEN_OVER = "taken_over"  # the conversation is a person's
+    STOPPED = "stopped"  # the switch is not `auto` in a scope that matches
+    UNKNOWN = "unknown"  # no such conversation or revision
+
+
+@dataclass(frozen=True)
+class ClaimRequest:
+    """A wish to send the one reply to a revision."""
+
+    ticket_id: UUID
+    conversation: str
+    revision: int
+    actor: str  # "bot", or a person's name
+    channel: Channel
+    intent: str
+    customer_id: str | None
+    key: str  # idempotency key
+    lease: float  # seconds; longer than the helpdesk call's total deadline
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The answer to a claim."""
+
+    status: ClaimStatus
+    detail: str = ""  # who took over, which scope is closed, ...
+    delivery: str | None = None  # the helpdesk's reference where status is SENT
+
+
+class ItemKind(StrEnum):
+    """Why something is on the people's queue."""
+
+    HANDOFF = "handoff"
+    SUGGEST = "suggest"
+    PARKED = "parked"
+    CONFLICT = "conflict"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something a person has to look at. `key` makes opening it idempotent."""
+
+    key: str
+    kind: ItemKind
+    conversation: str
+    ticket_id: UUID | None
+    revision: int
+    customer_id: str | None
+    reason: str
+    event: str  # the event it came from, JSON: transcript, draft, sources, facts
+    due_at: datetime | None = None
+
+
+class Conversations(Protocol):
+    """Admission, claims and the people's queue: what must be exact. One idempotent transaction each."""
+
+    async def admit(self, ticket: TicketReceived) -> Admission:
+        """Give the ticket its revision, or find the one it has.
+
+        Raises:
+            Conflict: the same id was admitted with another body.
+            DependencyDown: Postgres does not answer.
+        """
+        ...
+
+    async def claim(self, request: ClaimRequest) -> Claim: ...
+
+    async def mark_sent(self, key: str, *, delivery: str, text: str) -> None: ...
+
+    async def release_claim(self, key: str) -> None: ...  # the helpdesk refused: nothing was sent
+
+    async def park(self, key: str) -> None: ...
+
+    async def take_over(self, conversation: str, person: str) -> None: ...
+
+    async def give_back(self, conversation: str) -> None: ...
+
+    async def open_item(self, item: Item) -> UUID: ...  # the same key opens it once
+
+    async def record_decision(self, ticket_id: UUID, revision: int, decision: Decision) -> None: ...
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One thing a model is about to be shown: `field` is an article's section, a record's field, the ticket."""
+
+    kind: str  # ticket, transcript, passage, fact
+    ref: str  # "article#section@version", "crm:order/W10023"
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What is about to be shown to which model, written before the call."""
+
+    ticket_id: UUID
+    revision: int
+    customer_id: str | None
+    stage: str
+    model: str
+    prompt_hash: str
+    shown: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class LedgerHead:
+    """The end of a hash chain after an append."""
+
+    chain: str
+    sequence: int
+    hash: str  # SHA-256, hex
+
+
+class Ledger(Protocol):
+    """The append-only record of everything models were shown."""
+
+    async def append(self, entry: LedgerEntry) -> LedgerHead: ...
+
+
+# -- the helpdesk
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply to the customer."""
+
+    key: str  # idempotency key
+    ticket: TicketReceived
+    text: str
+    sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """A ticket for a person: hand-over, or draft to approve."""
+
+    key: str
+    disposition: Disposition
+    ticket: TicketReceived
+    summary: str
+    draft: str | None
+    event: str  # the whole event, JSON
+
+
+class Helpdesk(Protocol):
+    """Where replies go out and people work.
+
+    Raises (every method):
+        TryLater: a rate limit or passing fault; nothing was done.
+        Undeliverable: refused for good; nothing was done.
+        DependencyDown: no answer; it is unknown whether anything was done.
+    """
+
+    async def reply(self, reply: Reply, deadline: float) -> str: ...  # the helpdesk's reference
+
+    async def hand_over(self, hand_over: HandOver, deadline: float) -> str: ...
+
+    async def find(self, key: str) -> str | None:
+        """The reference of what was done under this key, or None when nothing was.
+
+        Raises:
+            LookupError: this helpdesk cannot be asked.
+        """
+        ...
+
+
+# -- the switch
+
+
+@dataclass(frozen=True)
+class SwitchView:
+    """The state that applies to one ticket, at this moment."""
+
+    state: SwitchState
+    epoch: int  # offset of the newest record read, -1 before the first
+    scope: Scope | None  # the scope that decided; None while unknown, stale or fresh
+    why: str
+
+
+class Switch(Protocol):
+    """The kill switch as a worker sees it. Unknown or stale reads as `suggest`: nothing is sent."""
+
+    def view(self, *, channel: Channel, intent: str, customer_id: str | None) -> SwitchView: ...
+
+
+@dataclass(frozen=True)
+class SwitchRow:
+    """One scope of the switch table."""
+
+    scope: Scope
+    state: SwitchState
+    why: str
+    actor: str
+    set_at: datetime
+    stop: Stop  # its place: offset on the topic (-1 if none), sequence in the table
+
+
+class SwitchTable(Protocol):
+    """The switch as Postgres holds it: what a claim obeys."""
+
+    async def rows(self) -> tuple[SwitchRow, ...]: ...
+
+    async def set(self, record: SwitchSet, *, offset: int | None) -> SwitchRow | None: ...  # None: ignored
