@@ -1,0 +1,364 @@
+"""Every setting of Sluice, read once from the environment (and `.env`) into one frozen object that is passed down."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from schemas.ingress import MAX_MESSAGE_BYTES
+
+PREFIX = "SLUICE_"
+PROVIDERS = ("local", "scripted", "openai", "vllm")
+
+DatabaseRole = Literal["edge", "router", "retrieval", "resolution", "outcome", "people", "auditor"]
+
+
+class SettingsError(Exception):
+    """The environment cannot be used as it is; the message names each setting to change."""
+
+
+class ApiKey(BaseModel):
+    """A key of the edge. It names the account it writes for, and whether its holder may name a customer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: SecretStr
+    account: str
+    scope: Literal["customer", "service"]  # service: what it says of the customer is proof; customer: a claim
+
+
+class ModelPrice(BaseModel):
+    """What a model costs, in US dollars per million tokens."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str  # provider/name
+    prompt: float = Field(ge=0)
+    completion: float = Field(ge=0)
+
+
+def _words(value: object) -> object:
+    """Split a comma-separated setting into its stripped, non-empty parts."""
+    return tuple(part for part in map(str.strip, value.split(",")) if part) if isinstance(value, str) else value
+
+
+def _model_name(value: str) -> str:
+    provider, _, name = value.partition("/")
+    if provider not in PROVIDERS or not name:
+        raise ValueError(f"write it as provider/name, with one of the providers {', '.join(PROVIDERS)}")
+    return value
+
+
+def _key(line: object) -> object:
+    if not isinstance(line, str):
+        return line
+    key, _, holder = line.partition("=")
+    account, _, scope = holder.partition(":")
+    if not (key and account):
+        raise ValueError("write a key as KEY=ACCOUNT:SCOPE, with the scope customer or service")
+    return ApiKey.model_validate({"key": key, "account": account, "scope": scope})
+
+
+def _price(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    model, _, prices = text.partition("=")
+    prompt, _, completion = prices.partition(":")
+    try:
+        return ModelPrice(model=_model_name(model), prompt=float(prompt), completion=float(completion))
+    except ValueError as error:
+        raise ValueError("write a price as provider/name=PROMPT:COMPLETION, in dollars") from error
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+ModelName = Annotated[str, AfterValidator(_model_name)]
+ApiKeys = Annotated[tuple[Annotated[ApiKey, BeforeValidator(_key)], ...], NoDecode, BeforeValidator(_words)]
+Prices = Annotated[tuple[Annotated[ModelPrice, BeforeValidator(_price)], ...], NoDecode, BeforeValidator(_words)]
+
+
+def _known(name: str, default: str | None, meaning: str) -> Any:  # noqa: ANN401 - as pydantic's own Field
+    """A setting with a well-known name of its own; all others are named SLUICE_<FIELD>."""
+    return Field(default, validation_alias=name, description=meaning)
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Roles are named, never vendors; unset means the embedded, local default."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_prefix=PREFIX, extra="forbid", validate_by_name=True, validate_default=True
+    )
+
+    # Where things are
+    kafka_bootstrap_servers: str | None = _known(
+        "KAFKA_BOOTSTRAP_SERVERS", None, "Kafka brokers as host:port,host:port. Unset: a local Apache Kafka is started."
+    )
+    database_url: SecretStr | None = _known(
+        "DATABASE_URL", None, "Postgres (with pgvector) as its owner. Unset: an embedded Postgres is started."
+    )
+    database_url_edge: SecretStr | None = _known(
+        "DATABASE_URL_EDGE", None, "Postgres as the edge. Unset: DATABASE_URL with the user sluice_edge."
+    )
+    database_url_router: SecretStr | None = _known(
+        "DATABASE_URL_ROUTER", None, "Postgres as the router. Unset: DATABASE_URL with the user sluice_router."
+    )
+    database_url_retrieval: SecretStr | None = _known(
+        "DATABASE_URL_RETRIEVAL", None, "Postgres as retrieval. Unset: DATABASE_URL with the user sluice_retrieval."
+    )
+    database_url_resolution: SecretStr | None = _known(
+        "DATABASE_URL_RESOLUTION", None, "Postgres as resolution. Unset: DATABASE_URL with the user sluice_resolution."
+    )
+    database_url_outcome: SecretStr | None = _known(
+        "DATABASE_URL_OUTCOME", None, "Postgres as outcome. Unset: DATABASE_URL with the user sluice_outcome."
+    )
+    database_url_people: SecretStr | None = _known(
+        "DATABASE_URL_PEOPLE", None, "Postgres as the people's queue. Unset: DATABASE_URL with the user sluice_people."
+    )
+    database_url_auditor: SecretStr | None = _known(
+        "DATABASE_URL_AUDITOR", None, "Postgres as the auditor. Unset: DATABASE_URL with the user sluice_auditor."
+    )
+    home: Path = Field(Path("var"), description="Folder of everything Sluice keeps: embedded Kafka and Postgres, logs.")
+    models_dir: Path | None = Field(None, description="Folder of the trained parts. Unset: models in SLUICE_HOME.")
+
+    # Models
+    model_router: ModelName = _known(
+        "MODEL_ROUTER", "local/classifier", "Model that names intent and band, as provider/name."
+    )
+    model_commodity: ModelName = _known(
+        "MODEL_COMMODITY", "local/extractive", "Model that answers the simple tickets, as provider/name."
+    )
+    model_frontier: ModelName = _known(
+        "MODEL_FRONTIER", "local/extractive", "Model that answers the hard tickets, as provider/name."
+    )
+    model_judge: ModelName | None = _known(
+        "MODEL_JUDGE", None, "Model that judges answers in evaluations, as provider/name. Unset: no judge."
+    )
+    openai_api_key: SecretStr | None = _known("OPENAI_API_KEY", None, "Key for models named openai/...")
+    openai_base_url: str | None = _known(
+        "OPENAI_BASE_URL", None, "Address of the OpenAI-compatible service. Unset: the SDK's own."
+    )
+    vllm_base_url: str | None = _known(
+        "VLLM_BASE_URL", None, "Address of the vLLM server, with its /v1, for models named vllm/..."
+    )
+    model_deadline: float = Field(20.0, gt=0, description="Total time of one model call, retries included, in seconds.")
+    model_prices: Prices = Field(
+        (), description="Prices as provider/name=PROMPT:COMPLETION, in dollars per million tokens, by commas."
+    )
+
+    # Policy and gate
+    policy: Path = Field(Path("policy.toml"), description="The policy: hard rules, and what may be answered by itself.")
+    gate_floor: float = Field(
+        0.92, ge=0, le=1, description="Support the worst sentence of a reply needs to be sent by itself, from 0 to 1."
+    )
+    retrieval_threshold: float = Field(
+        0.3, ge=0, le=1, description="Score the best passage needs to count as a source, from 0 to 1."
+    )
+    retrieval_timeout: float = Field(
+        2.0, gt=0, description="Longest wait for evidence, in seconds. After it the ticket goes on without."
+    )
+    switch_staleness: float = Field(
+        5.0,
+        gt=0,
+        description="Age at which the last look at the switch counts as unknown, in seconds: nothing is sent.",
+    )
+    reply_expiry: float = Field(
+        3600.0, gt=0, description="Age at which an approved reply goes to a person instead of out, in seconds."
+    )
+    max_in_flight: int = Field(64, gt=0, description="Tickets a stage works on at the same time.")
+
+    # The edge and its mail
+    edge_host: str = Field("127.0.0.1", description="Address the edge listens on.")
+    edge_port: int = Field(8700, ge=0, le=65535, description="Port the edge listens on. 0: any free one.")
+    api_keys: ApiKeys = Field(
+        (),
+        description="Keys of the edge as KEY=ACCOUNT:SCOPE, by commas. Scope service may name customers, customer not.",
+    )
+    api_keys_file: Path | None = Field(None, description="File with more keys, one KEY=ACCOUNT:SCOPE a line.")
+    max_ticket_bytes: int = Field(
+        MAX_MESSAGE_BYTES, gt=0, le=MAX_MESSAGE_BYTES, description="Largest inbound message, in bytes."
+    )
+    email_authserv_ids: Words = Field(
+        (),
+        description="Mail servers whose Authentication-Results count (RFC 8601), by commas. None: no mail is proved.",
+    )
+    email_mailboxes: Words = Field((), description="Own support addresses, by commas: mail from them is a loop.")
+    email_domains: Words = Field((), description="Own mail domains, by commas: mail from them is never a customer's.")
+
+    # The helpdesk
+    helpdesk: Literal["recorded", "webhook"] = _known(
+        "HELPDESK", "recorded", "Where replies and hand-overs go: recorded (kept in Postgres) or webhook."
+    )
+    helpdesk_webhook_url: str | None = _known(
+        "HELPDESK_WEBHOOK_URL", None, "Address of the helpdesk, where HELPDESK is webhook."
+    )
+    helpdesk_webhook_secret: SecretStr | None = _known(
+        "HELPDESK_WEBHOOK_SECRET", None, "Signing secret of Standard Webhooks (whsec_...), where HELPDESK is webhook."
+    )
+
+    # What people see
+    otel_endpoint: str | None = _known(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", None, "OpenTelemetry collector for traces. Unset: none are exported."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line logged.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments only: `load_settings` alone reads the environment."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Settings":
+        """Name the settings that others make necessary."""
+        missing = [name for name, needed in self._needs().items() if needed]
+        if missing:
+            raise ValueError("set " + " and ".join(missing))
+        return self
+
+    def _needs(self) -> dict[str, bool]:
+        providers = {name.partition("/")[0] for name in self._models() if name}
+        webhook = self.helpdesk == "webhook"
+        return {
+            "OPENAI_API_KEY (a model is named openai/...)": "openai" in providers and self.openai_api_key is None,
+            "VLLM_BASE_URL (a model is named vllm/...)": "vllm" in providers and self.vllm_base_url is None,
+            "HELPDESK_WEBHOOK_URL (HELPDESK is webhook)": webhook and self.helpdesk_webhook_url is None,
+            "HELPDESK_WEBHOOK_SECRET (HELPDESK is webhook)": webhook and self.helpdesk_webhook_secret is None,
+        }
+
+    def _models(self) -> tuple[str | None, ...]:
+        return (self.model_router, self.model_commodity, self.model_frontier, self.model_judge)
+
+    @property
+    def artefacts(self) -> Path:
+        """The folder of the trained parts."""
+        return self.models_dir or self.home / "models"
+
+    def price_of(self, model: str) -> ModelPrice | None:
+        """The price of `provider/name`; local and scripted models are free, None is an unknown price."""
+        if model.partition("/")[0] in ("local", "scripted"):
+            return ModelPrice(model=model, prompt=0, completion=0)
+        return next((price for price in self.model_prices if price.model == model), None)
+
+    def database_url_for(self, role: DatabaseRole, owner_url: str) -> str:
+        """The URL a stage connects with: its own setting, else `owner_url` with the login role `sluice_<role>`."""
+        own: SecretStr | None = getattr(self, f"database_url_{role}")
+        return own.get_secret_value() if own else as_role(owner_url, f"sluice_{role}")
+
+
+def as_role(url: str, role: str) -> str:
+    """The same database for another login role; the password is left out, as it is another role's."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}@{place}"))
+
+
+def load_settings(env: Mapping[str, str] | None = None) -> Settings:
+    """The settings of `env`, by default `.env` in the working folder overridden by the process's environment.
+
+    An empty value is an unset one. Raises SettingsError for values that cannot be used and for misspelt SLUICE_ names.
+    """
+    if env is None:
+        file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+        env = {**file, **os.environ}
+    given = {name: value.strip() for name, value in env.items() if value.strip()}
+    _reject_misspelt(given)
+    try:
+        settings = Settings(**_read(given))
+        return settings.model_copy(update={"api_keys": settings.api_keys + _keys_of(settings.api_keys_file)})
+    except ValidationError as error:
+        raise SettingsError(_readable(error)) from None
+
+
+def env_name(field: str, info: FieldInfo) -> str:
+    """The environment variable that sets a field."""
+    return str(info.validation_alias or PREFIX + field.upper())
+
+
+def example() -> str:
+    """The text of `.env.example`: every setting with its meaning, commented out at its default."""
+    lines = [
+        "# Every setting of Sluice. Copy to .env and change what differs; what stays commented out is the default.",
+        "",
+    ]
+    for field, info in Settings.model_fields.items():
+        lines += [f"# {info.description}", f"#{env_name(field, info)}={_shown(info.default)}", ""]
+    return "\n".join(lines)
+
+
+def _read(given: Mapping[str, str]) -> dict[str, Any]:
+    """The given variables that are settings, as pydantic-settings reads them."""
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name.lower(): value for name, value in given.items()}
+    return source()
+
+
+def _reject_misspelt(given: Mapping[str, str]) -> None:
+    """A misspelt setting would silently be its default. Kubernetes' service links (SLUICE_X_SERVICE_HOST) pass."""
+    known = [env_name(field, info) for field, info in Settings.model_fields.items()]
+    unknown = [name for name in given if name.startswith(PREFIX) and name not in known]
+    for name in unknown:
+        if "_SERVICE_" not in name and "_PORT_" not in name:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; .env.example lists them all"
+            raise SettingsError(f"{name} is not a setting{hint}")
+
+
+def _keys_of(path: Path | None) -> tuple[ApiKey, ...]:
+    if path is None:
+        return ()
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise SettingsError(f"SLUICE_API_KEYS_FILE cannot be read: {error.strerror}: {path}") from None
+    keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return Settings(api_keys=tuple(keys)).api_keys
+
+
+def _readable(error: ValidationError) -> str:
+    """One line a fault. Never the value: it may be a secret."""
+    return "\n".join(dict.fromkeys(_line(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False)))
+
+
+def _line(place: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    if not place:
+        return message
+    field = str(place[0])
+    name = env_name(field, Settings.model_fields[field]) if field in Settings.model_fields else field
+    return f"{name}: {message}"
+
+
+def _shown(default: object) -> str:
+    return "" if default in (None, (), PydanticUndefined) else str(default)
+
+
+if __name__ == "__main__":
+    print(example(), end="")  # noqa: T201 - the text is the result

@@ -1,0 +1,92 @@
+"""Settings are complete, documented, and refuse what cannot work by the name of the setting to change."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.settings import ApiKey, SettingsError, example, load_settings
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+
+
+def test_nothing_set_means_the_embedded_local_default() -> None:
+    settings = load_settings({})
+    assert settings.kafka_bootstrap_servers is None
+    assert settings.database_url is None
+    assert settings.model_commodity == "local/extractive"
+    assert settings.helpdesk == "recorded"
+
+
+def test_env_example_lists_every_setting_with_its_meaning_and_default() -> None:
+    assert EXAMPLE.read_text() == example(), "write it again: python -m infra.settings > .env.example"
+
+
+def test_the_defaults_of_env_example_are_valid_and_change_nothing() -> None:
+    lines = [line[1:] for line in EXAMPLE.read_text().splitlines() if line.startswith("#") and line[1:2].isupper()]
+    given = dict(line.split("=", 1) for line in lines)
+    assert len(given) > 30
+    assert load_settings(given) == load_settings({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("MODEL_ROUTER", "gpt-4", "MODEL_ROUTER: write it as provider/name"),
+        ("MODEL_JUDGE", "acme/gpt-4", "MODEL_JUDGE: write it as provider/name"),
+        ("MODEL_FRONTIER", "openai/gpt-4", "OPENAI_API_KEY"),
+        ("MODEL_FRONTIER", "vllm/llama", "VLLM_BASE_URL"),
+        ("HELPDESK", "webhook", "HELPDESK_WEBHOOK_SECRET"),
+        ("HELPDESK", "zendesk", "HELPDESK: "),
+        ("SLUICE_GATE_FLOOR", "1.5", "SLUICE_GATE_FLOOR: "),
+        ("SLUICE_EDGE_PORT", "tcp://10.0.0.1:80", "SLUICE_EDGE_PORT: "),
+        ("SLUICE_MAX_TICKET_BYTES", "99999999", "SLUICE_MAX_TICKET_BYTES: "),
+        ("SLUICE_API_KEYS", "secret", "SLUICE_API_KEYS: write a key as KEY=ACCOUNT:SCOPE"),
+        ("SLUICE_API_KEYS", "secret=shop:root", "SLUICE_API_KEYS: "),
+        ("SLUICE_API_KEYS_FILE", "/nowhere", "SLUICE_API_KEYS_FILE cannot be read"),
+        ("SLUICE_MODEL_PRICES", "openai/x=cheap", "SLUICE_MODEL_PRICES: write a price as"),
+        ("SLUICE_GATE_FLOR", "0.5", "did you mean SLUICE_GATE_FLOOR?"),
+    ],
+)
+def test_a_fault_names_the_setting_to_change(name: str, value: str, fault: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings({name: value})
+    assert fault in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["SLUICE_EDGE_SERVICE_HOST", "SLUICE_EDGE_PORT_8700_TCP", "PATH"])
+def test_names_that_are_not_ours_are_left_alone(name: str) -> None:
+    assert load_settings({name: "whatever"}) == load_settings({})
+
+
+def test_a_bare_name_never_sets_a_prefixed_setting() -> None:
+    assert load_settings({"HOME": "/root"}).home == Path("var")
+
+
+def test_secrets_appear_neither_in_faults_nor_in_the_settings_shown() -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings({"SLUICE_API_KEYS": "hunter2=shop:root"})
+    assert "hunter2" not in str(error.value)
+    assert "hunter2" not in repr(load_settings({"SLUICE_API_KEYS": "hunter2=shop:service"}))
+
+
+def test_keys_come_from_the_setting_and_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("# the shop\nabc=shop:service\n\n")
+    settings = load_settings({"SLUICE_API_KEYS": "d=web:customer", "SLUICE_API_KEYS_FILE": str(tmp_path / "keys")})
+    assert [(key.account, key.scope) for key in settings.api_keys] == [("web", "customer"), ("shop", "service")]
+    assert all(isinstance(key, ApiKey) for key in settings.api_keys)
+
+
+def test_a_role_connects_as_its_own_login_without_the_owners_password() -> None:
+    owner = "postgresql://postgres:pw@db:5432/sluice?host=/run"
+    assert load_settings({}).database_url_for("edge", owner) == "postgresql://sluice_edge@db:5432/sluice?host=/run"
+    given = load_settings({"DATABASE_URL_EDGE": "postgresql://e@db/s"})
+    assert given.database_url_for("edge", owner) == "postgresql://e@db/s"
+
+
+def test_prices_are_known_for_local_models_and_unknown_where_not_given() -> None:
+    settings = load_settings({"SLUICE_MODEL_PRICES": "openai/x=0.4:1.6"})
+    price = settings.price_of("openai/x")
+    assert price is not None
+    assert (price.prompt, price.completion) == (0.4, 1.6)
+    assert settings.price_of("openai/y") is None
+    assert settings.price_of("local/extractive") is not None
