@@ -1,0 +1,1 @@
+"""How the layers are wired to Kafka."""
