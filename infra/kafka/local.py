@@ -1,0 +1,360 @@
+"""A real Apache Kafka broker (KRaft, one node) for one machine, from Maven's jars.
+
+Standard library only, so that set-up can prepare the jars while the Python packages are still being installed.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+VERSION = "4.3.1"  # as in pom.xml
+JAVA_NEEDED = 17
+START_TIMEOUT = 90.0  # seconds; a cold start on a busy machine takes five
+STOP_TIMEOUT = 20.0  # seconds until SIGKILL; what Kafka has acknowledged survives either
+POLL = 0.05  # seconds
+INSTALL = "install Java 17 or newer and Maven (Debian: apt-get install openjdk-17-jre-headless maven)"
+
+CLUSTER_ID = "c2x1aWNlLWxvY2FsLWthZg"
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+# Voters named here, not stored in the log, so that a later start may take other ports.
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dir={data}
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# A killed broker may register again only when its last session has run out.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+file.delete.delay.ms=1000
+log.index.size.max.bytes=1048576
+log.cleaner.dedupe.buffer.size=8388608
+"""
+
+logger = logging.getLogger(__name__)
+
+
+class KafkaUnavailable(Exception):
+    """No broker can be started on this machine; the message says what to install."""
+
+
+class KafkaFailed(Exception):
+    """The broker was started and did not come up; the message ends with the tail of its log."""
+
+
+@dataclass(frozen=True)
+class LocalKafka:
+    """A running broker. It lives on when the process that started it ends, until somebody calls `stop`."""
+
+    directory: Path
+    bootstrap: str  # host:port
+    pid: int
+
+    def stop(self, timeout: float = STOP_TIMEOUT) -> None:
+        """End the broker and wait: SIGTERM, and SIGKILL after `timeout` seconds."""
+        self._end(signal.SIGTERM, timeout)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the broker at once, as a crash would. What it has acknowledged survives."""
+        self._end(signal.SIGKILL, STOP_TIMEOUT)
+
+    def _end(self, how: signal.Signals, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        with suppress(ProcessLookupError):
+            if self._runs():
+                os.kill(self.pid, how)
+        while self._runs() and time.monotonic() < deadline:
+            time.sleep(POLL)
+        with suppress(ChildProcessError):  # a child of another process is that one's to reap
+            os.waitpid(self.pid, os.WNOHANG)
+
+    def _runs(self) -> bool:
+        return _alive(self.directory) and _state(self.directory).get("pid") == self.pid
+
+
+def kafka_available() -> str | None:
+    """None if a broker can be started here, else the reason why not and what to install."""
+    version = _java_version(_java_executable())
+    if version is None:
+        return f"Java is missing: {INSTALL}"
+    if int(version.split(".")[0]) < JAVA_NEEDED:
+        return f"Java {version} is too old: {INSTALL}"
+    if not _libs().is_dir() and shutil.which("mvn") is None:
+        return f"Maven is missing, which fetches Kafka: {INSTALL}"
+    return None
+
+
+def start_kafka(directory: Path) -> LocalKafka:
+    """Start the broker that keeps its data in `directory`, or find it running, and wait until it answers.
+
+    Raises KafkaUnavailable without Java or Maven, KafkaFailed if the broker does not come up.
+    """
+    prepare()
+    directory.mkdir(parents=True, exist_ok=True)
+    return _launch(directory.resolve(), _shared_archive())
+
+
+def find_kafka(directory: Path) -> LocalKafka | None:
+    """The broker already running on `directory`, if there is one."""
+    return _join(directory.resolve()) if _alive(directory) else None
+
+
+def prepare() -> None:
+    """Fetch the jars into the user's cache and write the class archive that halves the start, unless done.
+
+    Raises KafkaUnavailable without Java or Maven, or if Maven fails.
+    """
+    if (reason := kafka_available()) is not None:
+        raise KafkaUnavailable(reason)
+    _cache().mkdir(parents=True, exist_ok=True)
+    with _locked(_cache() / "prepare.lock"):
+        if not _libs().is_dir():
+            _fetch_jars()
+        if not _archive().is_file():
+            _write_archive()
+
+
+# -- the installation
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "sluice" / f"kafka-{VERSION}"
+
+
+def _libs() -> Path:
+    return _cache() / "libs"
+
+
+def _fetch_jars() -> None:
+    logger.info("fetching Apache Kafka %s with Maven", VERSION)
+    target = _cache() / "libs.part"
+    shutil.rmtree(target, ignore_errors=True)
+    pom = Path(__file__).with_name("pom.xml")
+    # -C refuses an artefact whose checksum differs; by default Maven only warns.
+    command = ["mvn", "-q", "-B", "-C", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={target}"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise KafkaUnavailable(
+            f"Maven could not fetch Kafka {VERSION}:\n{result.stdout[-2000:]}{result.stderr[-2000:]}"
+        )
+    target.rename(_libs())
+
+
+def _archive() -> Path:
+    """The class archive (AppCDS, JEP 350): valid for one JVM and one set of jars."""
+    version = hashlib.sha256(f"{_java_executable()} {_java_version(_java_executable())}".encode()).hexdigest()[:12]
+    return _cache() / f"classes-{version}.jsa"
+
+
+def _shared_archive() -> list[str]:
+    return [f"-XX:SharedArchiveFile={_archive()}", "-Xlog:disable", "-Xlog:all=error:stderr"]
+
+
+def _write_archive() -> None:
+    """Let a throw-away broker record its classes as it ends; an empty archive only makes the start slower."""
+    logger.info("recording Kafka's classes, once, to start faster")
+    part = _archive().with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="sluice-kafka-") as folder:
+        _launch(Path(folder), [f"-XX:ArchiveClassesAtExit={part}", "-Xlog:disable"]).stop(timeout=60)
+    part.touch()
+    part.rename(_archive())
+
+
+# -- Java
+
+
+def _java_executable() -> str | None:
+    home = os.environ.get("JAVA_HOME")
+    return shutil.which("java", path=str(Path(home) / "bin") if home else None)
+
+
+@cache
+def _java_version(executable: str | None) -> str | None:
+    """Such as 17.0.15; None without a Java that runs."""
+    if executable is None:
+        return None
+    text = subprocess.run([executable, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "([\d.]+)', text)
+    return found[1] if found else None
+
+
+def _java() -> list[str]:
+    """The command without its main class. 256 MB of heap are too few to format (KAFKA-19890)."""
+    jars = os.pathsep.join(str(jar) for jar in sorted(_libs().glob("*.jar")))
+    logging_config = Path(__file__).with_name("log4j2.yaml").resolve()
+    tuning = ["-XX:+IgnoreUnrecognizedVMOptions", "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    return [str(_java_executable()), *tuning, f"-Dlog4j2.configurationFile={logging_config}", "-cp", jars]
+
+
+def _spawn(command: list[str], log: Path, lock: int) -> int:
+    """Start a process of its own session that holds `lock` for as long as it lives; its pid."""
+    os.set_inheritable(lock, True)
+    out = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), out, (os.POSIX_SPAWN_DUP2, 1, 2)]
+    return os.posix_spawn(command[0], command, os.environ, file_actions=files, setsid=True)
+
+
+# -- one broker's folder
+
+
+def _launch(directory: Path, options: list[str]) -> LocalKafka:
+    """Start a broker unless one holds the folder, and wait until it answers."""
+    with _broker_lock(directory) as lock:
+        if lock is not None:
+            port, controller = _ports(directory)
+            _state_file(directory).unlink(missing_ok=True)
+            config = _configure(directory, port, controller)
+            pid = _spawn([*_java(), *options, "kafka.Kafka", str(config)], directory / "broker.log", lock)
+            _state_file(directory).write_text(json.dumps({"pid": pid, "port": port, "controller": controller}))
+    return _join(directory)
+
+
+def _state_file(directory: Path) -> Path:
+    return directory / "broker.json"
+
+
+def _state(directory: Path) -> dict[str, int]:
+    """Pid and ports of the last start; empty before the first."""
+    with suppress(FileNotFoundError, ValueError):
+        return dict(json.loads(_state_file(directory).read_text()))
+    return {}
+
+
+def _configure(directory: Path, port: int, controller: int) -> Path:
+    """Write the broker's properties, and format its data folder the first time."""
+    config, data = directory / "server.properties", directory / "data"
+    config.write_text(PROPERTIES.format(port=port, controller=controller, data=data))
+    if not (data / "meta.properties").is_file():
+        shared = _shared_archive() if _archive().is_file() else []
+        tool = [*_java(), *shared, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config)]
+        result = subprocess.run(tool, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise KafkaFailed(f"Kafka could not format {data}:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
+    return config
+
+
+def _ports(directory: Path) -> tuple[int, int]:
+    """The ports of the last start where they are free still, so that clients find the broker again."""
+    last = _state(directory)
+    if last and _is_free(last["port"]) and _is_free(last["controller"]):
+        return last["port"], last["controller"]
+    return _free_ports()
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def _join(directory: Path) -> LocalKafka:
+    """Wait until the broker that holds the folder answers."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        state = _state(directory)
+        if state and _answers(state["port"]):
+            return LocalKafka(directory, f"127.0.0.1:{state['port']}", state["pid"])
+        if not _alive(directory):
+            break
+        time.sleep(POLL)
+    raise KafkaFailed(f"Kafka did not come up; {directory / 'broker.log'} ends:\n{_tail(directory / 'broker.log')}")
+
+
+def _answers(port: int) -> bool:
+    """Whether a broker answers an ApiVersions request (version 0), the first of every Kafka client."""
+    request = struct.pack(">hhih6s", 18, 0, 1, 6, b"sluice")
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        connection.sendall(struct.pack(">i", len(request)) + request)
+        return len(connection.recv(8)) > 0
+    return False
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.is_file() else "(no log)"
+
+
+# -- a lock the broker inherits: held exactly as long as it lives, so no stale pid is ever trusted
+
+
+@contextmanager
+def _broker_lock(directory: Path) -> Iterator[int | None]:
+    """The folder's lock, or None where a broker holds it."""
+    file = os.open(directory / "broker.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield file if _took(file) else None
+    finally:
+        os.close(file)
+
+
+def _took(lock: int) -> bool:
+    for _ in range(3):  # a glance of somebody else at the lock lasts microseconds, a broker's hold for good
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(POLL)
+    return False
+
+
+def _alive(directory: Path) -> bool:
+    if not (directory / "broker.lock").exists():
+        return False
+    file = os.open(directory / "broker.lock", os.O_RDWR)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        prepare()
+    except KafkaUnavailable as error:
+        sys.exit(str(error))
