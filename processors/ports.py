@@ -118,6 +118,7 @@ class Source:
     article_id: str
     section_id: str | None
     text: str
+    heading: str = ""  # of a passage, "title: heading": what the text is about; it can't be quoted
 
 
 class Verifier(Protocol):

@@ -31,6 +31,11 @@ class Fact(Value):
     kind: str  # order, refund, subscription, account
     fields: dict[str, str]
 
+    @property
+    def text(self) -> str:
+        """The record as `field: value` lines: what a sentence that cites it quotes."""
+        return "\n".join(f"{name}: {value}" for name, value in self.fields.items())
+
 
 class Evidence(Value):
     """What was found, or why nothing was."""
