@@ -5,23 +5,23 @@ Standard library only, so that set-up can prepare the jars while the Python pack
 
 import fcntl
 import hashlib
-import json
 import logging
 import os
 import re
 import shutil
-import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from infra.daemon import Daemon
 
 VERSION = "4.3.1"  # as in pom.xml
 JAVA_NEEDED = 17
@@ -66,38 +66,24 @@ class KafkaUnavailable(Exception):
 
 
 class KafkaFailed(Exception):
-    """The broker was started and did not come up; the message ends with the tail of its log."""
+    """The broker was started and did not come up; its last log lines are in the message."""
 
 
 @dataclass(frozen=True)
 class LocalKafka:
     """A running broker. It lives on when the process that started it ends, until somebody calls `stop`."""
 
-    directory: Path
     bootstrap: str  # host:port
     pid: int
+    daemon: Daemon
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
         """End the broker and wait: SIGTERM, and SIGKILL after `timeout` seconds."""
-        self._end(signal.SIGTERM, timeout)
-        self.kill()
+        self.daemon.stop(timeout)
 
     def kill(self) -> None:
         """End the broker at once, as a crash would. What it has acknowledged survives."""
-        self._end(signal.SIGKILL, STOP_TIMEOUT)
-
-    def _end(self, how: signal.Signals, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        with suppress(ProcessLookupError):
-            if self._runs():
-                os.kill(self.pid, how)
-        while self._runs() and time.monotonic() < deadline:
-            time.sleep(POLL)
-        with suppress(ChildProcessError):  # a child of another process is that one's to reap
-            os.waitpid(self.pid, os.WNOHANG)
-
-    def _runs(self) -> bool:
-        return _alive(self.directory) and _state(self.directory).get("pid") == self.pid
+        self.daemon.kill()
 
 
 def kafka_available() -> str | None:
@@ -118,13 +104,13 @@ def start_kafka(directory: Path) -> LocalKafka:
     Raises KafkaUnavailable without Java or Maven, KafkaFailed if the broker does not come up.
     """
     prepare()
-    directory.mkdir(parents=True, exist_ok=True)
-    return _launch(directory.resolve(), _shared_archive())
+    return _launch(_daemon(directory), _shared_archive())
 
 
 def find_kafka(directory: Path) -> LocalKafka | None:
     """The broker already running on `directory`, if there is one."""
-    return _join(directory.resolve()) if _alive(directory) else None
+    daemon = _daemon(directory)
+    return _join(daemon) if daemon.alive() else None
 
 
 def prepare() -> None:
@@ -185,7 +171,7 @@ def _write_archive() -> None:
     part = _archive().with_suffix(".part")
     part.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="sluice-kafka-") as folder:
-        _launch(Path(folder), [f"-XX:ArchiveClassesAtExit={part}", "-Xlog:disable"]).stop(timeout=60)
+        _launch(_daemon(Path(folder)), [f"-XX:ArchiveClassesAtExit={part}", "-Xlog:disable"]).stop(timeout=60)
     part.touch()
     part.rename(_archive())
 
@@ -216,38 +202,22 @@ def _java() -> list[str]:
     return [str(_java_executable()), *tuning, f"-Dlog4j2.configurationFile={logging_config}", "-cp", jars]
 
 
-def _spawn(command: list[str], log: Path, lock: int) -> int:
-    """Start a process of its own session that holds `lock` for as long as it lives; its pid."""
-    os.set_inheritable(lock, True)
-    out = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), out, (os.POSIX_SPAWN_DUP2, 1, 2)]
-    return os.posix_spawn(command[0], command, os.environ, file_actions=files, setsid=True)
-
-
 # -- one broker's folder
 
 
-def _launch(directory: Path, options: list[str]) -> LocalKafka:
+def _daemon(directory: Path) -> Daemon:
+    return Daemon(directory.resolve(), "broker")
+
+
+def _launch(daemon: Daemon, options: list[str]) -> LocalKafka:
     """Start a broker unless one holds the folder, and wait until it answers."""
-    with _broker_lock(directory) as lock:
+    with daemon.lock() as lock:
         if lock is not None:
-            port, controller = _ports(directory)
-            _state_file(directory).unlink(missing_ok=True)
-            config = _configure(directory, port, controller)
-            pid = _spawn([*_java(), *options, "kafka.Kafka", str(config)], directory / "broker.log", lock)
-            _state_file(directory).write_text(json.dumps({"pid": pid, "port": port, "controller": controller}))
-    return _join(directory)
-
-
-def _state_file(directory: Path) -> Path:
-    return directory / "broker.json"
-
-
-def _state(directory: Path) -> dict[str, int]:
-    """Pid and ports of the last start; empty before the first."""
-    with suppress(FileNotFoundError, ValueError):
-        return dict(json.loads(_state_file(directory).read_text()))
-    return {}
+            port, controller = _ports(daemon.state())
+            config = _configure(daemon.directory, port, controller)
+            command = [*_java(), *options, "kafka.Kafka", str(config)]
+            daemon.spawn(command, lock, {"port": port, "controller": controller})
+    return _join(daemon)
 
 
 def _configure(directory: Path, port: int, controller: int) -> Path:
@@ -263,9 +233,8 @@ def _configure(directory: Path, port: int, controller: int) -> Path:
     return config
 
 
-def _ports(directory: Path) -> tuple[int, int]:
+def _ports(last: Mapping[str, int]) -> tuple[int, int]:
     """The ports of the last start where they are free still, so that clients find the broker again."""
-    last = _state(directory)
     if last and _is_free(last["port"]) and _is_free(last["controller"]):
         return last["port"], last["controller"]
     return _free_ports()
@@ -284,17 +253,15 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _join(directory: Path) -> LocalKafka:
+def _join(daemon: Daemon) -> LocalKafka:
     """Wait until the broker that holds the folder answers."""
     deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline:
-        state = _state(directory)
+    while daemon.alive() and time.monotonic() < deadline:
+        state = daemon.state()
         if state and _answers(state["port"]):
-            return LocalKafka(directory, f"127.0.0.1:{state['port']}", state["pid"])
-        if not _alive(directory):
-            break
+            return LocalKafka(f"127.0.0.1:{state['port']}", state["pid"], daemon)
         time.sleep(POLL)
-    raise KafkaFailed(f"Kafka did not come up; {directory / 'broker.log'} ends:\n{_tail(directory / 'broker.log')}")
+    raise KafkaFailed(f"Kafka did not come up; {daemon.log} ends:\n{daemon.tail()}")
 
 
 def _answers(port: int) -> bool:
@@ -303,45 +270,6 @@ def _answers(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
         connection.sendall(struct.pack(">i", len(request)) + request)
         return len(connection.recv(8)) > 0
-    return False
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.is_file() else "(no log)"
-
-
-# -- a lock the broker inherits: held exactly as long as it lives, so no stale pid is ever trusted
-
-
-@contextmanager
-def _broker_lock(directory: Path) -> Iterator[int | None]:
-    """The folder's lock, or None where a broker holds it."""
-    file = os.open(directory / "broker.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        yield file if _took(file) else None
-    finally:
-        os.close(file)
-
-
-def _took(lock: int) -> bool:
-    for _ in range(3):  # a glance of somebody else at the lock lasts microseconds, a broker's hold for good
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        time.sleep(POLL)
-    return False
-
-
-def _alive(directory: Path) -> bool:
-    if not (directory / "broker.lock").exists():
-        return False
-    file = os.open(directory / "broker.lock", os.O_RDWR)
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
     return False
 
 
