@@ -9,6 +9,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 PARTITIONS = 12
 MAX_TOPIC_BYTES = 2 * 1024 * 1024
 RETRY_DELAYS = (5, 60)  # seconds; one topic per tier
+HEADER_ROOM = 64 * 1024  # a message of the largest size still fits its retry or dead topic, with the headers it gains
 
 
 class Topic(StrEnum):
@@ -23,6 +24,18 @@ class Topic(StrEnum):
     OUTCOME = "tickets.outcome"
     SWITCH = "control.switch"
     AUDIT_HEADS = "audit.heads"
+
+
+class Header(StrEnum):
+    """Headers of a message on a retry or dead topic; `TRACEPARENT` (W3C Trace Context) travels on every topic."""
+
+    STAGE = "stage"
+    ATTEMPT = "attempt"  # how often it was tried, from 1
+    REASON = "reason"  # the type of the error, never its text
+    SOURCE_TOPIC = "source-topic"  # where the ticket first stood: topic, partition, offset
+    SOURCE_PARTITION = "source-partition"
+    SOURCE_OFFSET = "source-offset"
+    TRACEPARENT = "traceparent"
 
 
 @dataclass(frozen=True)
@@ -61,13 +74,19 @@ def _ticket(name: str, days: int) -> TopicSpec:
     return TopicSpec(name, PARTITIONS, days * DAY_MS, "delete")
 
 
+def _aside(name: str, days: int) -> TopicSpec:
+    return TopicSpec(name, PARTITIONS, days * DAY_MS, "delete", MAX_TOPIC_BYTES + HEADER_ROOM)
+
+
 def all_topics() -> tuple[TopicSpec, ...]:
     """Every topic to create, retry and dead topics included."""
     path = [_ticket(topic.value, 7) for topic in Topic if topic.value.startswith("tickets.")]
-    retries = [_ticket(retry_topic(stage, delay), 7) for stage in STAGES for delay in RETRY_DELAYS]
-    dead = [_ticket(dead_topic(stage), 30) for stage in STAGES]
+    retries = [_aside(retry_topic(stage, delay), 7) for stage in STAGES for delay in RETRY_DELAYS]
+    dead = [_aside(dead_topic(stage), 30) for stage in STAGES]
     beside = [
-        TopicSpec(Topic.SWITCH.value, 1, -1, "compact"),
+        # Kept whole, not compacted: an arming names the stop it lifts. If an ignored arming were compacted over its
+        # stop, a new reader would see no stop at all.
+        TopicSpec(Topic.SWITCH.value, 1, -1, "delete"),
         TopicSpec(Topic.AUDIT_HEADS.value, 1, -1, "compact"),
     ]
     return (*path, *retries, *dead, *beside)
