@@ -23,17 +23,19 @@ from schemas.outcome import TicketSettled
 from schemas.resolution import ReplyDrafted
 from schemas.retrieval import EvidenceFound
 from schemas.router import TicketRouted
+from schemas.topics import Topic
 
-EVENTS: tuple[type[Event], ...] = (
-    TicketReceived,
-    TicketRouted,
-    EvidenceFound,
-    ReplyDrafted,
-    ReplyApproved,
-    TicketEscalated,
-    TicketSettled,
-    SwitchSet,
-)
+EVENT_ON: dict[Topic, type[Event]] = {
+    Topic.INBOUND: TicketReceived,
+    Topic.ROUTER: TicketRouted,
+    Topic.RETRIEVAL: EvidenceFound,
+    Topic.RESOLUTION: ReplyDrafted,
+    Topic.AUTO_SEND: ReplyApproved,
+    Topic.ESCALATION: TicketEscalated,
+    Topic.OUTCOME: TicketSettled,
+    Topic.SWITCH: SwitchSet,
+}
+EVENTS = tuple(EVENT_ON.values())
 RELEASED = Path(__file__).parent / "avro"
 NAMESPACE = "sluice"  # part of the wire contract
 MARKER = b"\xc3\x01"
