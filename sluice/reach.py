@@ -1,0 +1,34 @@
+"""Where the running stack is: the configured services, else the embedded ones of SLUICE_HOME."""
+
+from infra.kafka.running import running_kafka
+from infra.postgres.local import find_postgres
+from infra.settings import DatabaseRole, Settings
+from sluice.terminal import DOWN, fail
+
+
+def bootstrap(settings: Settings) -> str:
+    """The brokers to talk to; nothing is started."""
+    running = running_kafka(settings)
+    if running is None:
+        fail(f"no Kafka runs in {settings.home}: `sluice up` starts one, or set KAFKA_BOOTSTRAP_SERVERS", DOWN)
+    return running.bootstrap
+
+
+def owner_url(settings: Settings) -> str:
+    """Postgres as its owner; nothing is started."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    local = find_postgres(settings.home / "postgres")
+    if local is None:
+        fail(f"no Postgres runs in {settings.home}: `sluice up` starts one, or set DATABASE_URL", DOWN)
+    return local.url()
+
+
+def database_url(settings: Settings, role: DatabaseRole) -> str:
+    """Postgres as one of the login roles."""
+    return settings.database_url_for(role, owner_url(settings))
+
+
+def edge_url(settings: Settings) -> str:
+    """The address of the edge."""
+    return f"http://{settings.edge_host}:{settings.edge_port}"

@@ -1,0 +1,44 @@
+"""`sluice topics`: create and describe every topic, from the one list in `schemas/topics.py`."""
+
+from typing import Annotated
+
+import typer
+
+from infra.kafka.admin import Admin
+from sluice.reach import bootstrap
+from sluice.terminal import WRONG, AsJson, console, print_json, read_settings, show
+
+app = typer.Typer(help="The Kafka topics of Sluice.", no_args_is_help=True)
+
+
+@app.command(epilog="Example: KAFKA_BOOTSTRAP_SERVERS=kafka:9092 sluice topics create")
+def create(as_json: AsJson = False) -> None:
+    """Create the topics that are missing; existing ones are left as they are."""
+    created = Admin(bootstrap(read_settings())).create_topics()
+    if as_json:
+        print_json({"created": created})
+    else:
+        console.print("\n".join(f"created {name}" for name in created) or "every topic was there already")
+
+
+@app.command(epilog="Example: sluice topics describe --differing")
+def describe(
+    differing: Annotated[bool, typer.Option(help="Only topics that are missing or differ.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show every topic beside what it should be. Exit code 1 when one is missing or differs."""
+    states = Admin(bootstrap(read_settings())).describe_topics()
+    rows = [
+        {
+            "topic": state.spec.name,
+            "partitions": state.partitions,
+            "retention": "for ever" if state.spec.retention_ms < 0 else f"{state.spec.retention_ms // 86_400_000} days",
+            "cleanup": state.spec.cleanup,
+            "differs": "; ".join(state.differences),
+        }
+        for state in states
+        if state.differences or not differing
+    ]
+    show(rows, title="Topics", as_json=as_json)
+    if any(state.differences for state in states):
+        raise typer.Exit(WRONG)
