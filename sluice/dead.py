@@ -1,0 +1,115 @@
+"""`sluice dead`: the dead letters: list them, look at one, send them on their way again."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.progress import track
+
+from infra.kafka.history import DEAD, Entry, entries
+from infra.kafka.producer import Producer
+from infra.settings import Settings
+from schemas.event import Stage
+from schemas.topics import STAGES, Header, Topic, dead_topic
+from sluice.reach import bootstrap
+from sluice.terminal import USAGE, WRONG, AsJson, console, fail, print_json, read_settings, run, show, stderr
+
+app = typer.Typer(help="Dead letters: tickets a stage could never handle. Each is on the people's queue as well.")
+
+Days = Annotated[float, typer.Option(help="How far back to look.")]
+StageOption = Annotated[str | None, typer.Option(help="Only this stage's.")]
+Reason = Annotated[str | None, typer.Option(help="Only those with this reason, such as Undecodable.")]
+
+
+@app.command("list", epilog="Example: sluice dead list --stage router --days 7")
+def list_dead(stage: StageOption = None, reason: Reason = None, days: Days = 1.0, as_json: AsJson = False) -> None:
+    """List dead letters, newest last."""
+    found = _find(read_settings(), stage, reason, days)
+    show([_row(entry) for entry in found], title="Dead letters", as_json=as_json)
+
+
+@app.command("show", epilog="Example: sluice dead show router.dead/3@17")
+def show_dead(place: str, as_json: AsJson = False) -> None:
+    """Show one dead letter in full, named by its place: TOPIC/PARTITION@OFFSET."""
+    found = [entry for entry in _find(read_settings(), None, None, 30.0) if _place(entry) == place]
+    if not found:
+        fail(f"no dead letter at {place}; `sluice dead list` names them", USAGE)
+    entry = found[0]
+    headers = {name: value.decode(errors="replace") for name, value in entry.record.headers.items()}
+    event = entry.event.model_dump(mode="json") if entry.event else None
+    raw = entry.record.value.hex() if entry.event is None and entry.record.value is not None else None
+    if as_json:
+        print_json({**_row(entry), "headers": headers, "event": event, "bytes": raw})
+    else:
+        show([_row(entry)], title=place, as_json=False)
+        console.print(headers)
+        console.print(event if event is not None else f"unreadable bytes: {raw}")
+
+
+@app.command(epilog="Example: sluice dead redrive --stage resolution --reason ModelFailed --dry-run")
+def redrive(
+    stage: StageOption = None,
+    reason: Reason = None,
+    days: Days = 1.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Tickets a second.")] = 10.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be sent.")] = False,
+) -> None:
+    """Put dead letters back on the topic they came from, in their order.
+
+    The claim keeps an answered ticket from being answered again, and an overtaken revision from being answered at all.
+    """
+    settings = read_settings()
+    found = [entry for entry in _find(settings, stage, reason, days) if _source(entry) is not None]
+    if dry_run:
+        show([_row(entry) for entry in found], title="Would be redriven", as_json=False)
+        return
+    if not found:
+        fail("nothing to redrive; `sluice dead list` shows what there is", WRONG)
+    sent = run(_redrive(bootstrap(settings), found, rate))
+    console.print(f"redrove {sent} of {len(found)}")
+
+
+async def _redrive(brokers: str, found: list[Entry], rate: float) -> int:
+    sent = 0
+    async with Producer(brokers) as producer:
+        for entry in track(found, description="redriving", console=stderr):
+            await producer.publish(str(_source(entry)), entry.record.key, entry.record.value, _traced(entry))
+            sent += 1
+            await asyncio.sleep(1 / rate)
+    return sent
+
+
+def _traced(entry: Entry) -> list[tuple[str, bytes]]:
+    name = Header.TRACEPARENT.value
+    return [(name, entry.record.headers[name])] if name in entry.record.headers else []
+
+
+def _find(settings: Settings, stage: str | None, reason: str | None, days: float) -> list[Entry]:
+    if stage is not None and stage not in {known.value for known in STAGES}:
+        fail(f"no stage {stage!r}; one of {', '.join(known.value for known in STAGES)}", USAGE)
+    topics = DEAD if stage is None else (dead_topic(Stage(stage)),)
+    since = datetime.now(UTC) - timedelta(days=days)
+    found = [entry for entry in entries(bootstrap(settings), topics, since) if reason in (None, entry.reason)]
+    return sorted(found, key=lambda entry: entry.record.at)
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    return {
+        "at": entry.record.at.isoformat(timespec="seconds"),
+        "place": _place(entry),
+        "reason": entry.reason,
+        "ticket": entry.ticket_id,
+        "conversation": entry.record.key.decode(errors="replace") if entry.record.key else None,
+        "from": _source(entry),
+    }
+
+
+def _place(entry: Entry) -> str:
+    return f"{entry.record.topic}/{entry.record.partition}@{entry.record.offset}"
+
+
+def _source(entry: Entry) -> str | None:
+    """The topic it came from; None where the header names none of ours."""
+    header = entry.record.headers.get(Header.SOURCE_TOPIC.value, b"").decode(errors="replace")
+    return header if header in set(Topic) else None
