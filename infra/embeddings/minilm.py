@@ -28,6 +28,7 @@ RECIPE = 1  # raise it when the graph or its quantisation changes
 MAX_TOKENS = 256
 MAX_CHARACTERS = 8 * 1024  # beyond it nothing can be among the first 256 tokens of any usual text
 MIN_COSINE = 0.96  # of int8 to fp32, on the worst probe
+MAX_SHIFT = 0.02  # of the cosine between two probes, from fp32 to int8
 CHUNK = 8  # texts a call computes before it lets another call have the thread
 
 PROBES = (
@@ -160,8 +161,10 @@ def _save(model: onnx.ModelProto, path: Path, metadata: dict[str, str]) -> None:
 
 
 def _worth_it(full: _Encoder, small: _Encoder) -> bool:
-    close = (full.vectors(PROBES) * small.vectors(PROBES)).sum(axis=1).min() >= MIN_COSINE
-    return bool(close) and _seconds(small) < _seconds(full)
+    exact, rough = full.vectors(PROBES), small.vectors(PROBES)
+    near = (exact * rough).sum(axis=1).min() >= MIN_COSINE
+    alike = np.abs(exact @ exact.T - rough @ rough.T).max() <= MAX_SHIFT
+    return bool(near and alike) and _seconds(small) < _seconds(full)
 
 
 def _seconds(encoder: _Encoder) -> float:

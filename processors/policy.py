@@ -1,0 +1,221 @@
+"""The policy: what may be answered without a person, and the hard rules that no model overrules."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from processors.amounts import Amount, largest
+from processors.folding import fold, hidden, readings
+from processors.rules import MONEY_BACK, RULES
+from schemas.event import Probability
+from schemas.gate import Disposition
+from schemas.ingress import Channel, TicketReceived
+from schemas.router import Author, Band, Message
+
+FactKind = Literal["order", "refund", "subscription", "account"]
+Minutes = Annotated[int, Field(gt=0)]
+AMOUNT_RULE = "amount_over_limit"
+TOO_LONG_RULE = "too_long"
+RULE_NAMES = (*(rule.name for rule in RULES), AMOUNT_RULE, TOO_LONG_RULE)
+
+
+class PolicyError(ValueError):
+    """The policy file cannot be used; the message names each table and field to change."""
+
+
+@dataclass(frozen=True)
+class RuleHit:
+    """A hard rule that fired, and what to tell the person who takes the ticket."""
+
+    name: str
+    reason: str
+
+
+class _Table(BaseModel):
+    """A table of the file: a key it does not know is a mistake, not an extension."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Thresholds(_Table):
+    """How sure the classifier has to be."""
+
+    min_confidence: Probability  # below: to a person
+    min_in_scope: Probability  # below: to a person
+    sure_confidence: Probability  # below: two models that disagree send it to a person, else the frontier model drafts
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Thresholds":
+        if self.sure_confidence < self.min_confidence:
+            raise ValueError("sure_confidence must not be below min_confidence")
+        return self
+
+
+class HardRules(_Table):
+    """The parts of the hard rules that a deployment sets; the rules themselves cannot be switched off."""
+
+    amount_limit: Decimal = Field(ge=0)  # in any currency; more than this, claimed back, goes to a person
+    amount_intents: tuple[str, ...] = ()  # intents that mean money back even when the text does not say so
+    max_characters: int = Field(20_000, gt=0, le=200_000)  # a longer message is read by a person
+    phrases: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # a rule's name to further phrases that fire it
+    intents: dict[str, str] = Field(default_factory=dict)  # the intent under which a rule's tickets are filed
+
+    @model_validator(mode="after")
+    def _known(self) -> "HardRules":
+        for name in (*self.phrases, *self.intents):
+            if name not in RULE_NAMES:
+                raise ValueError(f"{name!r} is no hard rule: use {', '.join(RULE_NAMES)}")
+        return self
+
+
+class Minuted(_Table):
+    """Minutes by channel, with one value for the channels not named."""
+
+    default: Minutes
+    api: Minutes | None = None
+    email: Minutes | None = None
+    chat: Minutes | None = None
+    whatsapp: Minutes | None = None
+    helpdesk: Minutes | None = None
+
+    def of(self, channel: Channel) -> int:
+        """The minutes of a channel."""
+        named: int | None = getattr(self, channel.value, None)
+        return self.default if named is None else named
+
+
+class Sla(_Table):
+    """Minutes until a person should have acted."""
+
+    handoff: Minutes
+    suggest: Minutes
+
+
+class Policy(_Table):
+    """What `policy.toml` says. Default-deny: an intent or channel it does not list is never answered automatically."""
+
+    languages: tuple[Annotated[str, Field(pattern="^[a-z]{2}$")], ...]  # ISO 639-1, those of the help centre
+    thresholds: Thresholds
+    hard_rules: HardRules
+    channels: dict[Channel, Band]
+    intents: dict[str, Band]
+    facts: dict[str, tuple[FactKind, ...]] = Field(default_factory=dict)
+    frontier: tuple[str, ...] = ()  # intents whose drafts the frontier model writes
+    sla_minutes_of: Sla = Field(alias="sla_minutes")
+    reply_expiry: Minuted = Field(alias="reply_expiry_minutes")
+    _hash: str = PrivateAttr("")
+
+    @classmethod
+    def parse(cls, toml_text: str) -> "Policy":
+        """Read a policy file.
+
+        Raises:
+            PolicyError: it is no TOML, or a table or field is missing, unknown or out of range.
+        """
+        try:
+            policy = cls.model_validate(tomllib.loads(toml_text))
+        except tomllib.TOMLDecodeError as error:
+            raise PolicyError(f"policy: not valid TOML: {error}") from None
+        except ValidationError as error:
+            raise PolicyError("; ".join(_readable(error))) from None
+        policy._hash = sha256(toml_text.encode()).hexdigest()
+        return policy
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the file, hex: the policy's version in every decision."""
+        return self._hash
+
+    def ceiling(self, intent: str, channel: Channel) -> tuple[Band, str]:
+        """The most permissive band allowed, and the line of the policy that says so."""
+        by_intent = (self.intents.get(intent, Band.SUGGEST), self._line("intents", intent, intent in self.intents))
+        by_channel = (
+            self.channels.get(channel, Band.SUGGEST),
+            self._line("channels", channel.value, channel in self.channels),
+        )
+        return min(by_intent, by_channel, key=lambda limit: strictness(limit[0]))
+
+    def facts_for(self, intent: str) -> tuple[FactKind, ...]:
+        """The kinds of the proved customer's records that may answer this intent."""
+        return self.facts.get(intent, ())
+
+    def sla_minutes(self, disposition: Disposition) -> int:
+        """Minutes until a person should have acted on what was handed over or suggested."""
+        return self.sla_minutes_of.suggest if disposition is Disposition.SUGGEST else self.sla_minutes_of.handoff
+
+    def reply_expiry_minutes(self, channel: Channel) -> int:
+        """Minutes after which an approved reply is too old to be sent."""
+        return self.reply_expiry.of(channel)
+
+    def intent_of(self, rule: str) -> str:
+        """The intent under which a hard rule's tickets are filed."""
+        return self.hard_rules.intents.get(rule, "unknown")
+
+    def _line(self, table: str, key: str, listed: bool) -> str:
+        return f"{table}.{key}" if listed else f"{table}.{key} is not listed"
+
+
+def strictness(band: Band) -> int:
+    """0 for escalate, 1 for suggest, 2 for auto: the smallest wins."""
+    return (Band.ESCALATE, Band.SUGGEST, Band.AUTO).index(band)
+
+
+def _readable(error: ValidationError) -> list[str]:
+    """One line a mistake: table.field and what is wrong with it."""
+    return [
+        f"policy: {'.'.join(str(part) for part in detail['loc'] if part != '[key]')}: "
+        + ("unknown field" if detail["type"] == "extra_forbidden" else detail["msg"])
+        for detail in error.errors()
+    ]
+
+
+# -- the hard rules
+
+
+def hard_rule(ticket: TicketReceived, transcript: Sequence[Message], policy: Policy) -> RuleHit | None:
+    """The first hard rule that fires on the subject and body, or on what the customer wrote earlier."""
+    now = text_hit(f"{ticket.subject}\n{ticket.body}", policy)
+    if now:
+        return now
+    earlier = (text_hit(message.text, policy) for message in transcript if message.author is Author.CUSTOMER)
+    hit = next(filter(None, earlier), None)
+    return RuleHit(hit.name, f"{hit.reason} (earlier in this conversation)") if hit else None
+
+
+def text_hit(text: str, policy: Policy) -> RuleHit | None:
+    """The first hard rule that fires on a text as it was written."""
+    if len(text) > policy.hard_rules.max_characters:
+        return RuleHit(TOO_LONG_RULE, f"longer than {policy.hard_rules.max_characters} characters")
+    if hidden(text):
+        return RuleHit("prompt_injection", "carries characters that hide text from a reader")
+    read = readings(text)
+    for rule in RULES:
+        phrases = tuple(fold(phrase) for phrase in policy.hard_rules.phrases.get(rule.name, ()))
+        for reading in read:
+            match = rule.pattern.search(reading)
+            if match or any(phrase in reading for phrase in phrases):
+                said = f': "{match[0].strip()[:80]}"' if match else ""
+                return RuleHit(rule.name, rule.reason + said)
+    return _amount_hit(read[0], policy) if MONEY_BACK.search(read[0]) else None
+
+
+def amount_rule(intent: str, text: str, policy: Policy) -> RuleHit | None:
+    """The rule on amounts where not the words but the intent says that money is claimed back."""
+    return _amount_hit(fold(text), policy) if intent in policy.hard_rules.amount_intents else None
+
+
+def _amount_hit(folded: str, policy: Policy) -> RuleHit | None:
+    limit = policy.hard_rules.amount_limit
+    amount = largest(folded)
+    if amount is None or amount.value <= limit:
+        return None
+    return RuleHit(AMOUNT_RULE, f"more than {limit} may be claimed back: {_shown(amount)}")
+
+
+def _shown(amount: Amount) -> str:
+    return f'"{amount.text[:80]}" reads as {amount.value:,.2f}'
