@@ -39,6 +39,11 @@ begin
 end
 $$;
 
+-- A moment as the shop wrote it, or NULL where it wrote something else.
+create function moment_of(p_text text) returns timestamptz
+language sql stable
+return case when pg_input_is_valid(p_text, 'timestamptz') then p_text::timestamptz end;
+
 create type admission as (
     status text,  -- admitted, redelivered, conflict
     revision integer,
@@ -88,7 +93,8 @@ begin
 
     answer.revision := known.revision;
     answer.customer_id := known.customer_id;
-    select jsonb_agg(jsonb_build_object('author', m.author, 'text', m.text, 'at', m.at) order by m.message_id)
+    -- The last messages, each cut, so that the event they travel in stays far below its topic's limit.
+    select jsonb_agg(jsonb_build_object('author', m.author, 'text', left(m.text, 8000), 'at', m.at) order by m.message_id)
         into answer.transcript
         from (
             select * from message where conversation = p_conversation and message_id < known.message_id
@@ -102,10 +108,9 @@ begin
             where customer_id = known.customer_id and conversation <> p_conversation and ticket_id is not null
                 and message_id < known.message_id
             union all
-            select substr(record, 8), fields ->> 'subject', null, fields ->> 'status',
-                (fields ->> 'created_at')::timestamptz
-            from crm_record
-            where customer_id = known.customer_id and kind = 'ticket' and (fields ->> 'created_at')::timestamptz < p_at
+            select substr(record, 8), coalesce(fields ->> 'subject', ''), null, fields ->> 'status', created
+            from crm_record, moment_of(fields ->> 'created_at') as created
+            where customer_id = known.customer_id and kind = 'ticket' and created < p_at
             order by received_at desc limit 5
         ) as e;
     return answer;
@@ -456,7 +461,8 @@ grant execute on function setting(text) to
 grant execute on function name_for_now(text, text) to
     sluice_router, sluice_retrieval, sluice_resolution, sluice_outcome, sluice_people;
 grant execute on function
-    proved_customer(text, text), admit(uuid, text, text, text, text, text, text, text, timestamptz)
+    proved_customer(text, text), moment_of(text),
+    admit(uuid, text, text, text, text, text, text, text, timestamptz)
     to sluice_router;
 grant execute on function ledger_append(text, text) to sluice_router, sluice_resolution;
 grant execute on function customer_facts(text, text[]), search_config(text) to sluice_retrieval;

@@ -1,0 +1,224 @@
+"""Brings help articles and customers into Postgres: only what changed, and no version's text ever changes."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from infra.crm import Customer, Record, Row, customers_of
+from infra.knowledge import Article, ArticleSection
+from infra.postgres.knowledge import vector_text
+from infra.postgres.pool import Pool, borrowed, fetch, storable
+from infra.postgres.queries import query
+from infra.versions import BEGINNING, NewVersion, Unchanged, Version, place
+from processors.ports import Embedder
+
+__all__ = ["Article", "ArticleSection", "IngestReport", "ingest", "load_customers"]
+
+BATCH = 64  # texts embedded at once
+LONGEST_OVERLAP = 200  # characters
+
+Connection = AsyncConnection[DictRow]
+Vectors = Mapping[str, str]  # by hash of the embedded text
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest did."""
+
+    added: int  # articles that are new
+    changed: int  # articles that got a further version
+    unchanged: int
+    sections: int  # of all articles given
+    embedded: int  # texts that needed the model; the others kept their vectors
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """A section with the text its vector is made of: title, heading, the sentence before it, and itself."""
+
+    section: ArticleSection
+    text: str
+    hash: str
+
+
+async def ingest(
+    pool: Pool, embedder: Embedder, articles: Iterable[Article], *, now: datetime | None = None
+) -> IngestReport:
+    """Store articles, as the owner; what is stored and did not change stays untouched.
+
+    Raises:
+        VersionTaken: an article names a version that was published with another text.
+        DependencyDown: Postgres does not answer.
+    """
+    at = now or datetime.now(UTC)
+    chunks = [(article, _chunks(article, embedder.name)) for article in sorted(articles, key=_age)]
+    texts = {chunk.hash: chunk.text for _, parts in chunks for chunk in parts}
+    known = await _known(pool, list(texts))
+    missing = {key: text for key, text in texts.items() if key not in known}
+    vectors = {**known, **await _embedded(embedder, missing)}
+    async with borrowed(pool) as connection, connection.transaction():
+        await connection.execute(query("lock_ingest"))
+        done = [await _store(connection, article, parts, vectors, at) for article, parts in chunks]
+    return IngestReport(
+        added=done.count("added"),
+        changed=done.count("changed"),
+        unchanged=done.count("unchanged"),
+        sections=sum(len(parts) for _, parts in chunks),
+        embedded=len(missing),
+    )
+
+
+async def load_customers(pool: Pool, rows: Iterable[Row]) -> int:
+    """Store customers and their records (rows of crm.jsonl) as the owner; records they lost are dropped. How many."""
+    customers = customers_of(rows)
+    records = [_record(customer, record) for customer in customers for record in customer.records]
+    async with borrowed(pool) as connection, connection.transaction(), connection.cursor() as cursor:
+        await cursor.executemany(query("upsert_customer"), [_customer(customer) for customer in customers])
+        await cursor.executemany(query("upsert_record"), records)
+        await cursor.executemany(query("delete_other_records"), [_records_of(customer) for customer in customers])
+    return len(customers)
+
+
+# -- articles
+
+
+def _age(article: Article) -> tuple[str, int, datetime]:
+    """Versions of one article in the order they hold."""
+    return article.id, article.version or 0, article.valid_from or BEGINNING
+
+
+def _chunks(article: Article, embedder: str) -> list[_Chunk]:
+    overlaps = ["", *(_last_sentence(section.text) for section in article.sections)]
+    return [_chunk(article.title, s, overlap, embedder) for s, overlap in zip(article.sections, overlaps, strict=False)]
+
+
+def _chunk(title: str, section: ArticleSection, overlap: str, embedder: str) -> _Chunk:
+    text = "\n".join(filter(None, (title, section.heading, overlap, section.text)))
+    return _Chunk(section, text, sha256(f"{embedder}\x1f{text}".encode()).hexdigest())
+
+
+def _last_sentence(text: str) -> str:
+    """The end of a section, to bridge what the next one takes for granted. Part of a vector, never of a quote."""
+    return re.split(r"(?<=[.!?])\s+|\n", text.strip())[-1][-LONGEST_OVERLAP:]
+
+
+async def _known(pool: Pool, hashes: list[str]) -> dict[str, str]:
+    rows = await fetch(pool, "known_embeddings", {"hashes": hashes})
+    return {row["embedded_hash"]: row["embedding"] for row in rows}
+
+
+async def _embedded(embedder: Embedder, texts: Mapping[str, str]) -> dict[str, str]:
+    vectors: dict[str, str] = {}
+    for batch in _batches(list(texts)):
+        made = await embedder.embed([texts[key] for key in batch])
+        vectors |= {key: vector_text(vector) for key, vector in zip(batch, made, strict=True)}
+    return vectors
+
+
+def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))
+
+
+async def _store(
+    connection: Connection, article: Article, chunks: Sequence[_Chunk], vectors: Vectors, now: datetime
+) -> str:
+    """Store one article; answers added, changed or unchanged."""
+    cursor = await connection.execute(query("article_versions"), {"article_id": article.id})
+    stored = [Version(**row) for row in await cursor.fetchall()]
+    match place(article, stored, now):
+        case Unchanged(version, valid_to):
+            await _touch(connection, article, version.version, valid_to)
+            await _embed_anew(connection, article.id, version.version, chunks, vectors)
+            return "unchanged"
+        case NewVersion(version, ended):
+            for number, end in ended:
+                what = {"article_id": article.id, "version": number, "valid_to": end}
+                await connection.execute(query("end_version"), what)
+            await connection.execute(query("insert_article"), _article(article, version))
+            async with connection.cursor() as cursor:
+                rows = [_section(article, version.version, n, chunk, vectors) for n, chunk in enumerate(chunks)]
+                await cursor.executemany(query("insert_section"), rows)
+            return "changed" if stored else "added"
+
+
+async def _touch(connection: Connection, article: Article, version: int, valid_to: datetime | None) -> None:
+    what = {"article_id": article.id, "version": version, "valid_to": valid_to}
+    dates = {"review_by": article.review_by, "updated": article.updated}
+    await connection.execute(query("update_version"), {**what, **dates})
+
+
+async def _embed_anew(
+    connection: Connection, article_id: str, version: int, chunks: Sequence[_Chunk], vectors: Vectors
+) -> None:
+    """Where another embedder is configured now, an unchanged text needs its vector."""
+    what = {"article_id": article_id, "version": version}
+    cursor = await connection.execute(query("section_embeddings"), what)
+    had = {row["section_id"]: row["embedded_hash"] for row in await cursor.fetchall()}
+    for chunk in chunks:
+        if had.get(chunk.section.id) != chunk.hash:
+            new = {"section_id": chunk.section.id, "embedded_hash": chunk.hash, "embedding": vectors[chunk.hash]}
+            await connection.execute(query("update_embedding"), {**what, **new})
+
+
+def _article(article: Article, version: Version) -> dict[str, object]:
+    return {
+        "article_id": article.id,
+        "version": version.version,
+        "title": storable(article.title),
+        "url": article.url,
+        "language": article.language,
+        "license": article.license,
+        "audience": article.audience,
+        "updated": article.updated,
+        "review_by": article.review_by,
+        "valid_from": version.valid_from,
+        "valid_to": version.valid_to,
+        "content_hash": article.content_hash,
+    }
+
+
+def _section(article: Article, version: int, position: int, chunk: _Chunk, vectors: Vectors) -> dict[str, object]:
+    return {
+        "article_id": article.id,
+        "version": version,
+        "section_id": chunk.section.id,
+        "position": position,
+        "title": storable(article.title),
+        "heading": storable(chunk.section.heading),
+        "text": storable(chunk.section.text),
+        "audience": article.audience,
+        "language": article.language,
+        "embedded_hash": chunk.hash,
+        "embedding": vectors[chunk.hash],
+    }
+
+
+# -- customers
+
+
+def _customer(customer: Customer) -> dict[str, object]:
+    return {
+        "customer_id": customer.customer_id,
+        "email": customer.email,
+        "name": customer.name,
+        "fields": Jsonb(customer.fields),
+    }
+
+
+def _record(customer: Customer, record: Record) -> dict[str, object]:
+    return {
+        "customer_id": customer.customer_id,
+        "record": record.record,
+        "kind": record.kind,
+        "fields": Jsonb(record.fields),
+    }
+
+
+def _records_of(customer: Customer) -> dict[str, object]:
+    return {"customer_id": customer.customer_id, "records": [record.record for record in customer.records]}

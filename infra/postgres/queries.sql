@@ -1,0 +1,188 @@
+-- Every statement of the product's adapters, named and described. Transactions are functions (migrations/), so that each
+-- statement here is one round trip in autocommit mode. Read by queries.py; parameters are psycopg's %(name)s.
+
+-- name: admit
+-- Give a ticket its revision, or find the one it has; resolves its proof to a customer.
+select * from admit(
+    %(ticket)s, %(conversation)s, %(proof)s, %(proved)s, %(channel)s, %(subject)s, %(text)s, %(hash)s, %(at)s
+);
+
+-- name: claim
+-- Ask for the right to send the one reply to a revision.
+select * from claim(
+    %(ticket)s, %(conversation)s, %(revision)s, %(actor)s, %(channel)s, %(intent)s, %(customer)s, %(key)s, %(lease)s,
+    %(holder)s
+);
+
+-- name: mark_sent
+-- Note that a claimed reply went out, and add it to the transcript.
+select mark_sent(%(key)s, %(delivery)s, %(text)s);
+
+-- name: end_claim
+-- End a claim without a reply: released or parked.
+select end_claim(%(key)s, %(state)s, %(holder)s);
+
+-- name: take_over
+-- Make a conversation a person's.
+select take_over(%(conversation)s, %(person)s);
+
+-- name: give_back
+-- Make a conversation the bot's again.
+select give_back(%(conversation)s);
+
+-- name: open_item
+-- Put something on the people's queue, once per key.
+select open_item(
+    %(key)s, %(kind)s, %(conversation)s, %(ticket)s, %(revision)s, %(customer)s, %(reason)s, %(event)s, %(due)s,
+    %(intent)s
+);
+
+-- name: record_decision
+-- Keep the gate's decision on a revision.
+select record_decision(%(ticket)s, %(revision)s, %(disposition)s, %(rule)s, %(record)s, %(at)s);
+
+-- name: customer_facts
+-- The records of one customer that an answer may use, of the kinds its intent allows.
+select record, kind, fields from customer_facts(%(customer)s, %(kinds)s);
+
+-- name: search
+-- Hybrid search of the sections valid at a moment. Full text: any stemmed word of the query, ranked by cover density.
+-- Vector: exact cosine. Both rankings are fused by reciprocal rank (Cormack et al. 2009, k = 60).
+with asked as (
+    select
+        replace(plainto_tsquery('english', %(query)s)::text, '&', '|')::tsquery as words,
+        %(vector)s::vector as vector
+),
+current as materialized (
+    select
+        s.article_id, s.section_id, s.version, s.heading, s.text, a.title, a.url, a.language,
+        nullif(a.review_by, 'infinity') as review_by,
+        1 - (s.embedding <=> asked.vector) as cosine,
+        case when s.search @@ asked.words then ts_rank_cd(s.search, asked.words) else 0 end as fulltext
+    from asked, kb_section as s join kb_article as a using (article_id, version)
+    where a.audience = 'public' and s.audience = 'public' and a.valid_from <= %(at)s and %(at)s < a.valid_to
+),
+ranked as (
+    select
+        *,
+        row_number() over (order by cosine desc, article_id, section_id) as vector_rank,
+        row_number() over (order by fulltext desc, article_id, section_id) as fulltext_rank
+    from current
+)
+select
+    article_id, section_id, version, heading, text, title, url, language, review_by,
+    coalesce(review_by < %(at)s, false) as stale,
+    cosine,
+    fulltext,
+    1.0 / (60 + vector_rank) + case when fulltext > 0 then 1.0 / (60 + fulltext_rank) else 0 end as fused
+from ranked
+order by fused desc, cosine desc, article_id, section_id
+limit %(limit)s;
+
+-- name: lock_ingest
+-- One ingest at a time.
+select pg_advisory_xact_lock(7553221002);
+
+-- name: known_embeddings
+-- Which of these hashes of embedded text have a vector already.
+select distinct on (embedded_hash) embedded_hash, embedding::text
+from kb_section where embedded_hash = any (%(hashes)s);
+
+-- name: article_versions
+-- The versions of an article, oldest first; an open end is NULL.
+select version, content_hash, nullif(valid_from, '-infinity') as valid_from, nullif(valid_to, 'infinity') as valid_to
+from kb_article where article_id = %(article_id)s order by version;
+
+-- name: insert_article
+-- Add a version of an article.
+insert into kb_article
+    (article_id, version, title, url, language, license, audience, updated, review_by, valid_from, valid_to, content_hash)
+values (
+    %(article_id)s, %(version)s, %(title)s, %(url)s, %(language)s, %(license)s, %(audience)s, %(updated)s, %(review_by)s,
+    coalesce(%(valid_from)s::timestamptz, '-infinity'), coalesce(%(valid_to)s::timestamptz, 'infinity'),
+    %(content_hash)s
+);
+
+-- name: insert_section
+-- Add a section of a version. Title and heading weigh more than the text; what is embedded is not what is shown.
+insert into kb_section
+    (article_id, version, section_id, position, heading, text, audience, embedded_hash, embedding, search)
+values (
+    %(article_id)s, %(version)s, %(section_id)s, %(position)s, %(heading)s, %(text)s, %(audience)s, %(embedded_hash)s,
+    %(embedding)s,
+    setweight(to_tsvector(search_config(%(language)s), %(title)s), 'A')
+        || setweight(to_tsvector(search_config(%(language)s), %(heading)s), 'A')
+        || to_tsvector(search_config(%(language)s), %(text)s)
+);
+
+-- name: section_embeddings
+-- What the sections of a version were embedded from.
+select section_id, embedded_hash from kb_section where article_id = %(article_id)s and version = %(version)s;
+
+-- name: update_embedding
+-- Give a section another embedder's vector; its text stays.
+update kb_section set embedded_hash = %(embedded_hash)s, embedding = %(embedding)s
+where article_id = %(article_id)s and version = %(version)s and section_id = %(section_id)s;
+
+-- name: update_version
+-- Change what is said about a version, never what it says: its review date and the end of its validity.
+update kb_article
+set review_by = %(review_by)s, updated = %(updated)s, valid_to = coalesce(%(valid_to)s::timestamptz, 'infinity')
+where article_id = %(article_id)s and version = %(version)s;
+
+-- name: end_version
+-- Let a version end where another begins; one that never held ends where it begins.
+update kb_article set valid_to = greatest(valid_from, %(valid_to)s::timestamptz)
+where article_id = %(article_id)s and version = %(version)s;
+
+-- name: upsert_customer
+-- Load a customer as the shop knows them now.
+insert into crm_customer (customer_id, email, name, fields)
+values (%(customer_id)s, %(email)s, %(name)s, %(fields)s)
+on conflict (customer_id) do update
+set email = excluded.email, name = excluded.name, fields = excluded.fields, updated = clock_timestamp()
+where (crm_customer.email, crm_customer.name, crm_customer.fields)
+    is distinct from (excluded.email, excluded.name, excluded.fields);
+
+-- name: upsert_record
+-- Load a record of a customer.
+insert into crm_record (customer_id, record, kind, fields)
+values (%(customer_id)s, %(record)s, %(kind)s, %(fields)s)
+on conflict (customer_id, record) do update
+set kind = excluded.kind, fields = excluded.fields, updated = clock_timestamp()
+where (crm_record.kind, crm_record.fields) is distinct from (excluded.kind, excluded.fields);
+
+-- name: delete_other_records
+-- Drop the records of a customer that the shop no longer has.
+delete from crm_record where customer_id = %(customer_id)s and record <> all (%(records)s);
+
+-- name: ledger_append
+-- Add what is about to be shown to a hash chain.
+select chain, sequence, hash from ledger_append(%(chain)s, %(entry)s);
+
+-- name: ledger_rows
+-- Every row of the ledger, chain by chain, oldest first.
+select chain, sequence, previous, record, hash from ledger order by chain, sequence;
+
+-- name: switch_rows
+-- The state of every scope that was ever set.
+select scope_kind, scope_value, state, why, actor, set_at, sequence, topic_offset from switch
+order by scope_kind, scope_value;
+
+-- name: switch_set
+-- Set a scope or mirror a record of the topic; no row when it is ignored.
+select scope_kind, scope_value, state, why, actor, set_at, sequence, topic_offset
+from switch_set(
+    %(kind)s, %(value)s, %(state)s, %(why)s, %(actor)s, %(at)s, %(sequence)s, %(offset)s, %(lifts_offset)s,
+    %(lifts_sequence)s
+);
+
+-- name: helpdesk_receive
+-- Record a call to the recorded helpdesk: reply or hand_over. Every call is a row, so a double send shows.
+select helpdesk_receive(
+    %(act)s, %(key)s, %(ticket)s, %(conversation)s, %(channel)s, %(text)s, %(payload)s
+);
+
+-- name: helpdesk_find
+-- The reference of what was recorded under a key, or NULL.
+select helpdesk_find(%(key)s);
