@@ -101,6 +101,9 @@ class Classifier(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def prompt_hash(self) -> str | None: ...  # of the prompt file; None where no prompt goes to a model
+
     async def classify(self, text: str) -> Classification:
         """Classify one ticket's subject and body.
 
