@@ -1,0 +1,188 @@
+"""How far a ticket may go without a person: hard rules, then a classifier, then the policy. Never an answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from pydantic import Field
+
+from processors.errors import ModelFailed
+from processors.policy import Policy, RuleHit, Thresholds, amount_rule, hard_rule, strictness
+from processors.ports import Classification, Classifier, Ledger, LedgerEntry, Model, Prompt, Shown, SwitchView
+from schemas.control import SwitchState
+from schemas.event import Probability, Value
+from schemas.ingress import TicketReceived
+from schemas.router import Admission, Author, Band, Route, Tier
+
+UNKNOWN = "unknown"  # the intent of a ticket that no classifier has read
+SHORT = 40  # characters; a shorter message is read together with the one before it
+
+
+async def route(  # noqa: PLR0913 - the ticket, the policy and three ports
+    ticket: TicketReceived,
+    admission: Admission,
+    *,
+    policy: Policy,
+    classifier: Classifier,
+    ledger: Ledger | None = None,
+    switch: SwitchView | None = None,
+) -> Route:
+    """Route a ticket. Whatever is unknown, unsure or unreadable goes to a person.
+
+    A classifier that shows the ticket to a prompted model needs the ledger, and is not asked while the switch is off.
+
+    Raises:
+        DependencyDown: the classifier's server or the ledger does not answer.
+        TryLater: a passing fault of the classifier's model.
+    """
+    text = readable(ticket, admission)
+    hit = hard_rule(ticket, admission.transcript, policy) or _unreadable(ticket, text, policy)
+    hit = hit or _switched_off(classifier, switch)
+    if hit:
+        return _to_person(policy.intent_of(hit.name), hit)
+    await _record(ticket, admission, classifier, ledger)
+    try:
+        found = await classifier.classify(text)
+    except ModelFailed as error:
+        return _to_person(UNKNOWN, RuleHit("classifier_failed", f"the classifier gave no usable answer: {error}"))
+    doubt = amount_rule(found.intent, text, policy) or _doubt(found, policy.thresholds)
+    if doubt:
+        return _to_person(found.intent, doubt, found)
+    return _within_policy(ticket, admission, found, policy)
+
+
+def readable(ticket: TicketReceived, admission: Admission) -> str:
+    """What a classifier reads: subject and body, and the customer's last message where the body is very short."""
+    earlier = [message.text for message in admission.transcript if message.author is Author.CUSTOMER]
+    parts = [ticket.subject, ticket.body, *(earlier[-1:] if len(ticket.body.strip()) < SHORT else ())]
+    return "\n".join(part.strip() for part in parts if part.strip())
+
+
+def _unreadable(ticket: TicketReceived, text: str, policy: Policy) -> RuleHit | None:
+    if not any(sign.isalnum() for sign in text):
+        return RuleHit("nothing_to_read", "the message has no text")
+    if ticket.language is not None and ticket.language not in policy.languages:
+        return RuleHit("language", f"written in {ticket.language!r}, which the help centre does not cover")
+    return None
+
+
+def _switched_off(classifier: Classifier, switch: SwitchView | None) -> RuleHit | None:
+    if classifier.prompt_hash is None or switch is None or switch.state is not SwitchState.OFF:
+        return None
+    return RuleHit("switched_off", f"the switch is off: {switch.why}")
+
+
+async def _record(ticket: TicketReceived, admission: Admission, classifier: Classifier, ledger: Ledger | None) -> None:
+    """Write down what a prompted model is about to be shown."""
+    if classifier.prompt_hash is None:
+        return
+    if ledger is None:
+        raise ValueError(f"{classifier.name} shows tickets to a model: it needs the ledger")
+    shown = Shown("ticket", str(ticket.ticket_id), ("subject", "body"))
+    entry = LedgerEntry(
+        ticket_id=ticket.ticket_id,
+        revision=admission.revision,
+        customer_id=admission.customer_id,
+        stage="router",
+        model=classifier.name,
+        prompt_hash=classifier.prompt_hash,
+        shown=(shown, *([Shown("transcript", ticket.conversation, ("text",))] if len(ticket.body) < SHORT else [])),
+    )
+    await ledger.append(entry)
+
+
+def _doubt(found: Classification, least: Thresholds) -> RuleHit | None:
+    """Why this classification is not good enough to act on. Comparisons are written so that NaN is not enough."""
+    if found.intent in ("", UNKNOWN):
+        return RuleHit("unknown_intent", "the topic is not one of those we know")
+    if not found.confidence >= least.min_confidence:
+        return RuleHit("low_confidence", f"unsure of the topic: {found.intent} with {found.confidence:.0%}")
+    if not found.in_scope >= least.min_in_scope:
+        return RuleHit("out_of_scope", f"probably not about anything we answer: in scope with {found.in_scope:.0%}")
+    if not found.agreed and not found.confidence >= least.sure_confidence:
+        return RuleHit("disagreement", f"two models disagree on the topic: {found.intent} with {found.confidence:.0%}")
+    return None
+
+
+def _within_policy(ticket: TicketReceived, admission: Admission, found: Classification, policy: Policy) -> Route:
+    band, line = policy.ceiling(found.intent, ticket.channel)
+    limits = [(band, line, f"the policy allows no more: {line}")] if band is not Band.AUTO else []
+    if ticket.marks.automatic:
+        limits.append((Band.SUGGEST, "automatic_message", "a machine wrote this message: it gets no automatic answer"))
+    if admission.owner != "bot":
+        limits.append((Band.SUGGEST, "owned_by_person", "a person has taken this conversation over"))
+    limits.sort(key=lambda limit: strictness(limit[0]))
+    mid = found.confidence < policy.thresholds.sure_confidence
+    return Route(
+        intent=found.intent,
+        band=limits[0][0] if limits else Band.AUTO,
+        tier=Tier.FRONTIER if mid or found.intent in policy.frontier else Tier.COMMODITY,
+        confidence=found.confidence,
+        rule=limits[0][1] if limits else None,
+        reasons=tuple(reason for _, _, reason in limits),
+        model=found.model,
+    )
+
+
+def _to_person(intent: str, hit: RuleHit, found: Classification | None = None) -> Route:
+    confidence = found.confidence if found and 0.0 <= found.confidence <= 1.0 else 0.0
+    return Route(
+        intent=intent or UNKNOWN,
+        band=Band.ESCALATE,
+        tier=Tier.COMMODITY,
+        confidence=confidence,
+        rule=hit.name,
+        reasons=(hit.reason,),
+        model=found.model if found else "",
+    )
+
+
+# -- any model as the classifier
+
+
+class ClassifyRequest(Value):
+    """What a prompted classifier is shown."""
+
+    ticket: str
+    intents: tuple[str, ...]
+
+
+class ClassifyReply(Value):
+    """What a prompted classifier answers. Its confidence is its own word, not calibrated."""
+
+    intent: str = Field(max_length=80)
+    confidence: Probability
+    in_scope: Probability
+
+
+@dataclass(frozen=True)
+class ModelClassifier:
+    """Any model as a classifier. Nobody seconds it, so it never counts as agreed."""
+
+    model: Model
+    intents: Sequence[str]
+    instructions: str  # the text of processors/prompts/router.md
+    deadline: float = 10.0  # seconds
+    prompt_hash: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the prompt's hash as its version."""
+        object.__setattr__(self, "prompt_hash", sha256(self.instructions.encode()).hexdigest())
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    async def classify(self, text: str) -> Classification:
+        """Ask the model.
+
+        Raises:
+            ModelFailed: the answer is not of the schema, or names an intent that was not offered.
+        """
+        request = ClassifyRequest(ticket=text, intents=tuple(self.intents))
+        prompt = Prompt(system=self.instructions, user=request.model_dump_json(), hash=self.prompt_hash)
+        reply = (await self.model.complete(prompt, ClassifyReply, self.deadline)).value
+        if reply.intent not in self.intents:
+            raise ModelFailed(f"{self.name} names an intent that was not offered")
+        return Classification(reply.intent, reply.confidence, reply.in_scope, agreed=False, model=self.name)
