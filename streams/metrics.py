@@ -1,0 +1,60 @@
+"""Every metric of the workers: its name, its kind, what it means."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class Metrics:
+    """The catalogue, kept in the registry it is given. `stage` is one of the layers' names."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+
+        def counter(name: str, meaning: str, *labels: str) -> Counter:
+            return Counter(f"sluice_{name}", meaning, labels, registry=registry)
+
+        def gauge(name: str, meaning: str, *labels: str) -> Gauge:
+            return Gauge(f"sluice_{name}", meaning, labels, registry=registry)
+
+        # Tickets
+        self.handled = counter("handled", "Tickets brought to their next topic.", "stage")
+        self.failed = counter("failed", "Tries that ended in an error, by its type.", "stage", "reason")
+        self.retried = counter("retried", "Tickets put on a retry topic.", "stage", "topic")
+        self.dead = counter("dead", "Tickets put on the dead topic, by the type of the error.", "stage", "reason")
+        self.seconds = Histogram(
+            "sluice_stage_seconds",
+            "Time of one ticket in a stage, from the first try to the acknowledged result, waits included.",
+            ("stage",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+
+        # Work in flight
+        self.in_flight = gauge("in_flight", "Tickets being worked on now.", "stage")
+        self.window = gauge("window", "Tickets read and not yet committable, the waiting ones included.", "stage")
+        self.oldest = gauge("oldest_unacked_seconds", "Time since the oldest uncommitted ticket was read.", "stage")
+
+        # Partitions and dependencies
+        self.drains = counter("drains", "Rebalances and stops that ended the work in flight.", "stage")
+        self.cancelled = counter("cancelled", "Tickets cut off by a drain; another worker takes them.", "stage")
+        self.gaps = counter("gaps", "Gaps in the offsets that held no records (transaction markers).", "stage")
+        self.expired = counter("expired", "Offsets that retention removed before they were read: lost.", "stage")
+        self.waits = counter("dependency_waits", "Pauses before a dependency is asked again.", "stage", "dependency")
+        self.outages = gauge("dependencies_down", "Dependencies the stage waits for now.", "stage")
+
+        # The switch
+        self.switch_epoch = gauge("switch_epoch", "Offset of the newest switch record read, -1 before the first.")
+        self.switch_age = gauge("switch_age_seconds", "Time since the switch was last known to be up to date.")
+        self.switch_ignored = counter("switch_ignored", "Switch records that were ignored, such as a blind arming.")
+        self.switch_unreadable = counter("switch_unreadable", "Switch records nobody can read: each is a stop.")
+
+    def follow(
+        self, stage: str, in_flight: Callable[[], int], window: Callable[[], int], oldest: Callable[[], float]
+    ) -> None:
+        """Let the gauges of a stage read their values from its bookkeeping."""
+        self.in_flight.labels(stage).set_function(in_flight)
+        self.window.labels(stage).set_function(window)
+        self.oldest.labels(stage).set_function(oldest)

@@ -1,0 +1,93 @@
+"""A worker process: its services and stages on one event loop, until a signal or a crash."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import mode
+from aiokafka.errors import KafkaError
+from mode.types import ServiceT
+
+from processors.errors import DependencyDown
+from streams.stage import Surroundings, build
+from streams.step import StageDefinition
+from streams.transport import App
+
+QUIET = {"mode": logging.WARNING, "faust": logging.WARNING, "aiokafka": logging.WARNING}
+LINES = 5  # of one kind
+PER = 10.0  # seconds
+
+logger = logging.getLogger(__name__)
+
+
+class Process(mode.Worker):
+    """Starts the services in their order, then the stages; stops all stages at once, then the services."""
+
+    def __init__(self, services: Sequence[ServiceT], apps: Sequence[App], **options: Any) -> None:  # noqa: ANN401
+        self.apps = apps
+        # Logging is ours: mode's own set-up, at the level warn, sets the root logger to DEBUG.
+        super().__init__(*services, *apps, override_logging=False, redirect_stdouts=False, quiet=True, **options)
+
+    def install_signal_handlers(self) -> None:
+        """SIGTERM and SIGINT drain. mode would also open a debugger on SIGUSR2."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self._schedule_shutdown, number)
+
+    async def stop(self) -> None:
+        """Drain the stages together: one after the other, their deadlines would add up."""
+        await asyncio.gather(*(app.stop() for app in self.apps if app.started))
+        await super().stop()
+
+    async def until_done(self) -> int:
+        """Run until a signal (0) or a crash (1)."""
+        try:
+            await self.start()
+        except (DependencyDown, KafkaError) as error:
+            logger.critical("cannot start: %s", error)
+            await self.stop()
+            return 1
+        await (self._signal_stop_future or self.stop())
+        return 1 if self.crash_reason else 0
+
+
+async def operate(services: Sequence[ServiceT], definitions: Sequence[StageDefinition], around: Surroundings) -> int:
+    """Run stages, after the services they need, and return the exit code."""
+    apps = [build(definition, around) for definition in definitions]
+    code = await Process(services, apps, loop=asyncio.get_running_loop()).until_done()
+    logger.info("stopped with exit code %d", code)
+    return code
+
+
+def configure_logging(level: str) -> None:
+    """One line an event on standard error. Kafka's client is held back: it writes a hundred a second in an outage."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(Rarely())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name, least in QUIET.items():
+        logging.getLogger(name).setLevel(least)
+
+
+class Rarely(logging.Filter):
+    """Lets a library's line through a few times per interval, then once more with the number left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[tuple[str, str], tuple[float, int]] = defaultdict(lambda: (0.0, 0))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        kind, now = (record.name, str(record.msg)), time.monotonic()
+        since, count = self._seen[kind]
+        if now - since > PER:
+            if count > LINES:
+                record.msg = f"{record.msg} (and {count - LINES} more like it)"
+            since, count = now, 0
+        self._seen[kind] = (since, count + 1)
+        return count < LINES

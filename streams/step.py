@@ -1,0 +1,296 @@
+"""One ticket through one stage, without Faust: read, handle, publish, and put aside what cannot go on.
+
+A step returns only after a durable outcome: its outputs acknowledged by the broker, or the original bytes on a
+retry or dead topic. It never returns for a ticket that is neither; such a ticket is not acknowledged.
+"""
+
+import asyncio
+import logging
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from processors.errors import DependencyDown, Rejected, Retryable
+from processors.ports import Clock
+from schemas.codec import Undecodable
+from schemas.event import Event, Stage, Step
+from schemas.topics import Header, dead_topic
+from streams.metrics import Metrics
+from streams.outage import Outages
+from streams.retry import GiveUp, delay_of, retry, retry_for_ever
+
+E = TypeVar("E")
+Headers = tuple[tuple[str, bytes], ...]
+Publish = Callable[[str, str | bytes | None, Event | bytes | None, Headers], Awaitable[object]]
+
+logger = logging.getLogger(__name__)
+
+
+class StageStops(Exception):
+    """Going on would do harm: the worker stops loudly, and Kafka keeps what is not acknowledged."""
+
+
+class DeadLetterLimit(StageStops):
+    """So many tickets were dead that the fault is ours or a producer's, not the tickets'."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A message as Kafka holds it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    at: datetime  # its timestamp, by the clock of its producer
+
+    def header(self, name: Header) -> str:
+        """A header's value, empty where it is missing."""
+        return next((value.decode(errors="replace") for key, value in self.headers if key == name), "")
+
+
+@dataclass(frozen=True)
+class Incoming(Generic[E]):
+    """A ticket as its handler sees it."""
+
+    event: E
+    record: Record
+    tries: int  # 1 for the first
+
+    @property
+    def key(self) -> str | None:
+        """The message's key, the conversation."""
+        return None if self.record.key is None else self.record.key.decode(errors="replace")
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message to publish. `event` may be bytes, which go out as they are."""
+
+    topic: str
+    key: str | bytes | None
+    event: Event | bytes | None
+    headers: Headers = ()
+
+
+Handler = Callable[[Incoming[E]], Awaitable[tuple[Outgoing, ...]]]
+
+
+@dataclass(frozen=True)
+class Input(Generic[E]):
+    """A topic a stage reads: how its bytes become an event, and what is done with it."""
+
+    topic: str
+    read: Callable[[bytes | None], E]  # raises Undecodable
+    handle: Handler[E]
+    last_resort: bool = False  # it carries dead letters: behind it there is nobody else
+
+
+@dataclass(frozen=True)
+class StageDefinition:
+    """A stage as it is wired: its name, and what it reads."""
+
+    stage: Stage
+    inputs: tuple[Input[Any], ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a ticket first stood, and which try this is."""
+
+    topic: str
+    partition: int
+    offset: int
+    tries: int
+
+
+class DeadLimit:
+    """Counts the fates of tickets, to tell a few bad ones from a stage that can handle none."""
+
+    def __init__(self, consecutive: int = 100, ratio: float = 0.5, sample: int = 400) -> None:
+        self._consecutive, self._ratio = consecutive, ratio
+        self._fates: deque[bool] = deque(maxlen=sample)
+        self._row = 0
+
+    def good(self) -> None:
+        """A ticket went on."""
+        self._fates.append(False)
+        self._row = 0
+
+    def dead(self) -> None:
+        """A ticket is about to be put on the dead topic.
+
+        Raises:
+            DeadLetterLimit: too many were, in a row or of the last ones.
+        """
+        self._fates.append(True)
+        self._row += 1
+        if self._row > self._consecutive:
+            raise DeadLetterLimit(f"{self._row} dead letters in a row")
+        dead, full = sum(self._fates), len(self._fates) == self._fates.maxlen
+        if full and dead > self._ratio * len(self._fates):
+            raise DeadLetterLimit(f"{dead} of the last {len(self._fates)} tickets are dead letters")
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a stage's steps share."""
+
+    publish: Publish
+    clock: Clock
+    metrics: Metrics
+    outages: Outages
+    slot: Callable[[], AbstractAsyncContextManager[None]]  # a place among the tickets worked on at once
+    limit: DeadLimit
+    longest_try: float = 120.0  # seconds one try may take, before it is a passing fault
+    kafka_probes: int = 20  # how often to ask for Kafka, nine minutes in all, before the worker stops
+
+
+async def step(record: Record, definition: StageDefinition, tools: Tools) -> None:
+    """Bring one record to a durable outcome.
+
+    Raises:
+        StageStops: there is none, and nothing may be acknowledged.
+    """
+    name, began = definition.stage.value, tools.clock.monotonic()
+    origin = origin_of(record, definition.stage)
+    try:
+        await _publish(await _handle(record, origin, definition, tools), tools)
+    except StageStops:
+        raise
+    except Exception as error:  # noqa: BLE001  the stage's one net: whatever it is, the ticket must reach a person
+        await _put_aside(record, origin, definition, tools, error)
+    else:
+        tools.limit.good()
+        tools.metrics.handled.labels(name).inc()
+        tools.metrics.seconds.labels(name).observe(tools.clock.monotonic() - began)
+
+
+def origin_of(record: Record, stage: Stage) -> Origin:
+    """Where a record came from: itself, or, on a retry topic of this stage, what its headers say."""
+    if delay_of(stage, record.topic) is None:
+        return Origin(record.topic, record.partition, record.offset, 1)
+    numbers = (Header.SOURCE_PARTITION, Header.SOURCE_OFFSET, Header.ATTEMPT)
+    try:
+        partition, offset, attempt = (int(record.header(name)) for name in numbers)
+    except ValueError:  # not written by a stage
+        return Origin(record.topic, record.partition, record.offset, 1)
+    return Origin(record.header(Header.SOURCE_TOPIC), partition, offset, attempt + 1)
+
+
+def _input(definition: StageDefinition, topic: str) -> Input[Any] | None:
+    return next((found for found in definition.inputs if found.topic == topic), None)
+
+
+async def _handle(record: Record, origin: Origin, definition: StageDefinition, tools: Tools) -> tuple[Outgoing, ...]:
+    """Decode and handle; a dependency that is down is waited for here. The step taken is added to each event."""
+    found = _input(definition, origin.topic)
+    if found is None:
+        raise Undecodable(f"{definition.stage} does not read {origin.topic}")
+    incoming = Incoming(found.read(record.value), record, origin.tries)
+    started, began = tools.clock.now(), tools.clock.monotonic()
+
+    async def attempt() -> tuple[Outgoing, ...]:
+        async with tools.slot(), asyncio.timeout(tools.longest_try):
+            return await found.handle(incoming)
+
+    outputs = await tools.outages.patiently(attempt)
+    took_ms = (tools.clock.monotonic() - began) * 1000
+    done = (*_steps(incoming.event), Step(stage=definition.stage, started_at=started, took_ms=took_ms))
+    return tuple(_sent(output, done, record) for output in outputs)
+
+
+def _steps(event: object) -> tuple[Step, ...]:
+    return getattr(event, "steps", ())
+
+
+def _sent(output: Outgoing, steps: tuple[Step, ...], record: Record) -> Outgoing:
+    """An output with the steps so far, and the trace it belongs to."""
+    event = output.event
+    if isinstance(event, Event) and "steps" in type(event).model_fields:
+        event = event.model_copy(update={"steps": steps})
+    trace = tuple(pair for pair in record.headers if pair[0] == Header.TRACEPARENT)
+    return replace(output, event=event, headers=(*trace, *output.headers))
+
+
+async def _publish(outputs: Sequence[Outgoing], tools: Tools) -> None:
+    """Publish in order, each acknowledged before the next; Kafka is waited for, but not for ever.
+
+    Raises:
+        StageStops: Kafka stayed away.
+    """
+    for output in outputs:
+
+        async def attempt(output: Outgoing = output) -> None:
+            async with tools.slot():
+                await tools.publish(output.topic, output.key, output.event, output.headers)
+
+        try:
+            await tools.outages.patiently(attempt, probes=tools.kafka_probes)
+        except DependencyDown as error:
+            raise StageStops(str(error)) from error
+
+
+async def _put_aside(
+    record: Record, origin: Origin, definition: StageDefinition, tools: Tools, error: Exception
+) -> None:
+    """Put the original bytes on a retry topic, or on the dead topic, with what is known about why.
+
+    Raises:
+        StageStops: not even that was possible, or too many tickets are dead.
+    """
+    stage, reason = definition.stage, type(error).__name__
+    tools.metrics.failed.labels(stage.value, reason).inc()
+    _report(stage, origin, error)
+    found = _input(definition, origin.topic)
+    next_try = retry(stage, origin.tries, error)
+    if isinstance(next_try, GiveUp) and found is not None and found.last_resort:
+        next_try = retry_for_ever(stage)
+    if isinstance(next_try, GiveUp):
+        tools.limit.dead()
+        topic, counter = dead_topic(stage), tools.metrics.dead.labels(stage.value, reason)
+    else:
+        topic, counter = next_try.topic, tools.metrics.retried.labels(stage.value, next_try.topic)
+    headers = _told(record, origin, stage, reason)
+    try:
+        await _publish([Outgoing(topic, record.key, record.value, headers)], tools)
+    except Rejected as refused:
+        raise StageStops(f"{topic} refuses a message: {type(refused).__name__}") from refused
+    counter.inc()
+
+
+def _told(record: Record, origin: Origin, stage: Stage, reason: str) -> Headers:
+    """The headers of a message put aside: its own, and ours, which nobody else can set."""
+    ours = {
+        Header.STAGE: stage.value,
+        Header.ATTEMPT: str(origin.tries),
+        Header.REASON: reason,
+        Header.SOURCE_TOPIC: origin.topic,
+        Header.SOURCE_PARTITION: str(origin.partition),
+        Header.SOURCE_OFFSET: str(origin.offset),
+    }
+    own = tuple((name, value) for name, value in record.headers if name not in set(ours))
+    return (*own, *((name.value, value.encode()) for name, value in ours.items()))
+
+
+def _report(stage: Stage, origin: Origin, error: Exception) -> None:
+    """Log a failure by type and place. The error's text may be a customer's, so it is never logged."""
+    expected = isinstance(error, Retryable | Rejected | Undecodable | TimeoutError)
+    where = "" if expected else " at " + "".join(traceback.format_tb(error.__traceback__)[-3:])
+    logger.log(
+        logging.WARNING if expected else logging.ERROR,
+        "%s: %s on %s[%d]@%d, try %d%s",
+        stage.value,
+        type(error).__name__,
+        origin.topic,
+        origin.partition,
+        origin.offset,
+        origin.tries,
+        where,
+    )

@@ -1,0 +1,292 @@
+"""Faust made safe: where it rewinds to, what it commits, how it drains, and how a dead group is noticed.
+
+Stock Faust loses tickets in all four places (faust-streaming 0.15.3 with aiokafka 0.14.0, read and measured). The
+fixes reach into private parts, so their presence is checked when this module is imported.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import faust
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from faust.app.base import App as FaustApp
+from faust.app.base import BootStrategy
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.transports import ConsumerT
+from mode import Service
+from mode.types import ServiceT
+
+from streams.flight import Flight, Partition
+from streams.metrics import Metrics
+
+GAP_WITHIN = 30.0  # seconds to find out what is in a gap
+WATCH_EVERY = 2.0  # seconds
+
+SETTINGS: dict[str, Any] = {
+    "processing_guarantee": "at_least_once",  # exactly_once picks a transactional id per destination: unusable
+    "store": "memory://",
+    "stream_wait_empty": False,  # the drain below has a deadline; Faust's has none
+    "stream_buffer_maxsize": 256,
+    "stream_processing_timeout": 600.0,  # only decides when Faust logs a slow ticket
+    "broker_commit_livelock_soft_timeout": 600.0,  # the same
+    "broker_commit_interval": 1.0,
+    "broker_max_poll_records": 100,
+    "broker_session_timeout": 15.0,
+    "broker_heartbeat_interval": 3.0,
+    "broker_rebalance_timeout": 60.0,
+    "broker_request_timeout": 40.0,
+    "consumer_auto_offset_reset": "earliest",  # would hide what retention removed: `_rewind` looks
+    "topic_allow_declare": False,
+    "topic_disable_leader": True,
+    "table_standby_replicas": 1,  # 0 swaps the assignor
+    "web_enabled": False,
+    "worker_redirect_stdouts": False,
+}
+
+PRIVATE = (
+    (driver.AIOKafkaConsumerThread, ("_ensure_consumer", "_create_worker_consumer", "seek_to_committed")),
+    (
+        driver.Consumer,
+        ("_new_consumer_thread", "_commit_offsets", "_add_gap", "force_commit", "on_buffer_full", "on_buffer_drop"),
+    ),
+    (FaustApp, ("_new_transport", "_consumer_wait_empty", "_create_directories")),
+    (BootStrategy, ("server", "enable_kafka_producer")),
+)
+PRIVATE_NAMES = (
+    (GroupCoordinator.__init__, ("_pending_exception", "_coordination_task")),
+    (AIOKafkaConsumer.__init__, ("_isolation_level", "_coordinator")),
+)
+
+
+def check_privates() -> None:
+    """Refuse to start on versions this was not written for.
+
+    Raises:
+        ImportError: a private part is gone, and with it the promise not to lose tickets.
+    """
+    missing = [f"{owner.__name__}.{name}" for owner, names in PRIVATE for name in names if not hasattr(owner, name)]
+    missing += [
+        f"{init.__qualname__}: {name}"
+        for init, names in PRIVATE_NAMES
+        for name in names
+        if name not in init.__code__.co_names
+    ]
+    if missing:
+        raise ImportError(
+            "streams/transport.py needs faust-streaming 0.15.3 and aiokafka 0.14.0, whose private parts it mends; "
+            f"missing here: {', '.join(missing)}"
+        )
+
+
+check_privates()
+
+
+class SafeConsumerThread(driver.AIOKafkaConsumerThread):
+    """Reads committed messages only, and starts every partition exactly where it should."""
+
+    starts: Mapping[Partition, int] = {}  # first offset of each partition in this assignment
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ANN401
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"  # what a producer took back is no ticket
+        return consumer
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Rewind to the committed offsets, and where there are none, to the beginning."""
+        return cast(Mapping[TP, int], await self.call_thread(self._rewind))
+
+    async def _rewind(self) -> Mapping[TP, int]:
+        """aiokafka leaves a partition without a commit where it is: a batch fetched during a rebalance is skipped.
+
+        The seek is explicit, as `seek_to_beginning` leaves no position, which Faust's livelock check cannot bear.
+        """
+        consumer = self._ensure_consumer()
+        committed = await consumer.seek_to_committed()
+        beginnings = await consumer.beginning_offsets(list(committed))
+        starts = {tp: max(offset or 0, beginnings[tp]) for tp, offset in committed.items()}
+        for tp, start in starts.items():
+            if not committed[tp] or start > committed[tp]:
+                consumer.seek(tp, start)
+            if committed[tp] and start > committed[tp]:
+                cast(App, self.app).report_expired(tp, start - committed[tp])
+        self.starts = {(tp.topic, tp.partition): start for tp, start in starts.items()}
+        return cast(Mapping[TP, int], committed)
+
+
+class SafeConsumer(driver.Consumer):
+    """Commits what the window says is done, and nothing else.
+
+    Faust's own book commits the first run of acknowledged offsets even when the head of the partition is not among
+    them (faust-streaming issue 606), so it is not kept.
+    """
+
+    _thread: SafeConsumerThread
+
+    def _new_consumer_thread(self) -> SafeConsumerThread:
+        return SafeConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def ack(self, message: Any) -> bool:  # noqa: ANN401
+        """A message is through; what that means for the commit, the window knows."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        return True
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Gaps are the window's business; Faust's list of them would only grow."""
+
+    async def force_commit(self, topics: object = None, start_new_transaction: bool = True) -> bool:
+        """Commit the finished prefix of every partition."""
+        flight = cast(App, self.app).flight
+        offsets = flight.committable()
+        if not offsets:
+            return False
+        done = await self._commit_offsets({TP(*place): offset for place, offset in offsets.items()})
+        if done:
+            flight.committed(offsets)
+        return bool(done)
+
+
+class SafeTransport(driver.Transport):
+    """Faust's Kafka transport with the consumer above."""
+
+    Consumer = SafeConsumer
+
+
+class Watchdog(Service):
+    """Crashes the app when its consumer group is gone.
+
+    aiokafka reports fatal group errors by `check_errors` only, which Faust never calls: the worker would live on,
+    silent and without partitions.
+    """
+
+    def __init__(self, app: "App", **options: Any) -> None:  # noqa: ANN401
+        self.app = app
+        super().__init__(**options)
+
+    @Service.task
+    async def _watch(self) -> None:
+        while not self.should_stop:
+            await self.sleep(WATCH_EVERY)
+            if (error := self._fault()) is not None:
+                self.log.critical("the consumer group's coordination ended: %s", type(error).__name__)
+                await self.app.crash(error)
+
+    def _fault(self) -> BaseException | None:
+        thread: Any = getattr(self.app.consumer, "_thread", None)
+        consumer: Any = getattr(thread, "_consumer", None)
+        coordinator: Any = getattr(consumer, "_coordinator", None)
+        task: asyncio.Task[None] | None = getattr(coordinator, "_coordination_task", None)
+        if task is None or consumer._closed:
+            return None
+        if (pending := coordinator._pending_exception) is not None:
+            return cast(BaseException, pending)
+        if task.done():
+            return (None if task.cancelled() else task.exception()) or RuntimeError("coordination ended")
+        return None
+
+
+class Boot(BootStrategy):
+    """Starts the watchdog before the consumer; Faust's producer is never started (see infra/kafka/producer.py)."""
+
+    enable_kafka_producer = False
+
+    def server(self) -> Iterable[ServiceT]:
+        """The services in the order they start."""
+        watchdog = Watchdog(cast(App, self.app), loop=self.app.loop, beacon=self.app.beacon)
+        return [cast(ServiceT, watchdog), *super().server()]
+
+
+class App(faust.App):
+    """One stage's Faust app: one consumer group, one agent, everything else in the flight."""
+
+    BootStrategy = Boot
+    flight: Flight
+
+    def __init__(self, group: str, bootstrap: str, metrics: Metrics, stage: str, **options: Any) -> None:  # noqa: ANN401
+        self.metrics, self.stage, self.bootstrap = metrics, stage, bootstrap
+        broker = ";".join(f"kafka://{server.strip()}" for server in bootstrap.split(","))
+        super().__init__(group, broker=broker, **{**SETTINGS, **options})
+
+    def _new_transport(self) -> SafeTransport:
+        return SafeTransport(self.conf.broker_consumer, self)
+
+    def _create_directories(self) -> None:
+        """Nothing is kept on disk."""
+
+    async def _consumer_wait_empty(self, consumer: ConsumerT, logger: Any) -> None:  # noqa: ANN401
+        """Called when partitions are revoked and when the app stops."""
+        await self.flight.drain()
+        await cast(SafeConsumer, consumer).force_commit()
+
+    def report_expired(self, tp: TopicPartition, count: int) -> None:
+        """Retention removed messages that were never read: they are lost, and nobody may overlook it."""
+        self.metrics.expired.labels(self.stage).inc(count)
+        self.log.critical("%s[%d]: retention removed %d unread messages", tp.topic, tp.partition, count)
+
+
+class FaustSource:
+    """The consumer of an app, as the flight sees it (flight.Source)."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._gaps = GapReader(app.bootstrap)
+
+    @property
+    def generation(self) -> int:
+        return int(self._app.consumer_generation_id)
+
+    def start_of(self, partition: Partition) -> int | None:
+        return cast(SafeConsumer, self._app.consumer)._thread.starts.get(partition)
+
+    async def holds_records(self, partition: Partition, start: int, end: int) -> bool:
+        return await self._gaps.holds_records(partition, start, end)
+
+    def pause(self, partition: Partition) -> None:
+        # Not pause_partitions: that drops what was fetched already.
+        self._app.consumer.on_buffer_full(TP(*partition))
+
+    def resume(self, partition: Partition) -> None:
+        self._app.consumer.on_buffer_drop(TP(*partition))
+
+    async def crash(self, error: BaseException) -> None:
+        await self._app.crash(error)
+
+
+class GapReader:
+    """Reads what Kafka holds in a gap, by a consumer of its own."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    async def holds_records(self, partition: Partition, start: int, end: int) -> bool:
+        """Whether there is a record at start <= offset < end. Transaction markers and aborted messages are none.
+
+        Raises:
+            TimeoutError: Kafka does not say.
+        """
+        tp = TopicPartition(*partition)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            fetch_max_wait_ms=100,
+        )
+        async with asyncio.timeout(GAP_WITHIN):
+            await consumer.start()
+            try:
+                consumer.assign([tp])
+                consumer.seek(tp, start)
+                return await self._any_before(consumer, tp, end)
+            finally:
+                await consumer.stop()
+
+    async def _any_before(self, consumer: AIOKafkaConsumer, tp: TopicPartition, end: int) -> bool:
+        while await consumer.position(tp) < end:
+            for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, []):
+                return bool(record.offset < end)
+        return False
