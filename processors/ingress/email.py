@@ -47,6 +47,7 @@ UNREADABLE = (
 
 _ADDRESS = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?")
 _ID = re.compile(r"<([^<>\s]{1,998})>")
+_TAG = re.compile(r"<[^<>]*>")
 _NO_REPLY = re.compile(r"(?:no|do-?not)[-_.]?reply|auto-?reply|notifications?")
 _DAEMON = re.compile(r"mailer-daemon|postmaster|bounces?|bounce[-+=].*")
 _ANSWERING_MACHINE = re.compile(
@@ -138,14 +139,18 @@ def _leaves(message: Message) -> tuple[Message, ...]:
     waiting: list[Message] = [message]
     while waiting:
         part = waiting.pop()
-        inner = part.get_payload()
-        if isinstance(inner, list) and _kind(part).startswith("multipart/"):
-            waiting.extend(child for child in reversed(inner) if isinstance(child, Message))
+        if part.is_multipart() and _kind(part).startswith("multipart/"):
+            waiting.extend(_children(part)[::-1])
         else:
             found.append(part)
         if len(found) + len(waiting) > MAX_PARTS:
             raise Malformed("message", f"has more than {MAX_PARTS} parts")
     return tuple(found)
+
+
+def _children(part: Message) -> list[Message]:
+    inner = part.get_payload()
+    return [child for child in inner if isinstance(child, Message)] if isinstance(inner, list) else []
 
 
 def _kind(part: Message) -> str:
@@ -222,16 +227,20 @@ def _from_html(html: str) -> str:
     try:
         found = get_annotated_text(clean(html), ParserConfig(annotation_rules={"blockquote": ["quote"]}))
     except UNREADABLE:
-        return clean(re.sub(r"<[^<>]*>", " ", html))
-    return clean(_quoted(found.get("text", ""), [span[:2] for span in found.get("label", ())]))
+        found = {}
+    text = clean(_quoted(found.get("text", ""), [span[:2] for span in found.get("label", ())]))
+    return text if text.strip() else clean(_TAG.sub(" ", html))  # nested too deep for the parser, or tags alone
 
 
 def _quoted(text: str, spans: list[tuple[int, int]]) -> str:
-    lines, at = [], 0
+    """The lines, those that touch a span marked. A sweep, as a hostile message has as many spans as lines."""
+    ordered, lines, at, until = sorted(spans, reverse=True), [], 0, 0
     for line in text.split("\n"):
-        quoted = any(start < at + len(line) and at < end for start, end in spans)
-        lines.append(f"> {line.strip()}" if quoted else line.strip())
-        at += len(line) + 1
+        end = at + len(line)
+        while ordered and ordered[-1][0] < end:
+            until = max(until, ordered.pop()[1])
+        lines.append(f"> {line.strip()}" if line.strip() and at < until else line.strip())
+        at = end + 1
     return "\n".join(lines)
 
 
@@ -319,7 +328,7 @@ def _file_name(part: Message) -> str:
         name = part.get_filename() or ""
     except UNREADABLE:
         name = ""
-    return clean_line(re.split(r"[/\\]", name)[-1], 255) or "unnamed"
+    return clean_line(re.split(r"[/\\]", name)[-1], 255).lstrip(".") or "unnamed"
 
 
 # -- the thread (RFC 5322 §3.6.4)
