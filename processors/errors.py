@@ -23,9 +23,10 @@ class Retryable(SluiceError):
 class DependencyDown(Retryable):
     """A dependency does not answer anybody: Kafka, Postgres, a model server, the helpdesk."""
 
-    def __init__(self, dependency: str, detail: str = "") -> None:
+    def __init__(self, dependency: str, detail: str = "", *, untouched: bool = False) -> None:
         super().__init__(f"{dependency} is down{': ' + detail if detail else ''}")
         self.dependency = dependency
+        self.untouched = untouched  # certain that the request never reached it, as when no connection was made
 
 
 class TryLater(Retryable):
