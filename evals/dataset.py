@@ -1,0 +1,253 @@
+"""Labelled suites: a folder with a help centre, customers and tickets, read into frozen values."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError, model_validator
+
+from processors.ingress.api import MAX_SUBJECT, TicketRequest
+from schemas.event import Value
+from schemas.ingress import Channel
+from schemas.router import Band
+
+OUT_OF_SCOPE = "out_of_scope"
+
+T = TypeVar("T", bound=BaseModel)
+Row = Mapping[str, Any]
+
+
+class SuiteError(ValueError):
+    """The folder is no suite; the message names the file, line and field to change."""
+
+
+class ExpectedSource(Value):
+    """A section or record that a right answer cites."""
+
+    article_id: str
+    section_id: str | None = None
+    role: Literal["answer", "supporting", "diagnostic"] = "answer"
+    strength: str | None = None
+
+
+class Turn(Value):
+    """An earlier message of a labelled conversation."""
+
+    speaker: str  # user, or agent
+    text: str
+
+
+class LabelledTicket(Value):
+    """A ticket, and what a careful support lead would want done with it. None where a suite has no such label."""
+
+    id: str
+    suite: str = ""
+    channel: str = "api"  # as the suite names it: api, email, chat, forum
+    created_at: str | None = None
+    subject: str = ""
+    body: str
+    thread: tuple[Turn, ...] = ()
+    eml: str | None = None  # the raw message, below the suite's folder
+    customer_id: str | None = None  # who truly wrote
+    proved: bool  # whether the channel proves it; where a suite does not say, it proves any customer named
+    conversation: str | None = None
+    follows: str | None = None  # the ticket before it in the conversation
+    intent_label: str | None = None
+    intent_parent: str | None = None
+    out_of_scope: bool = False
+    expected_band: Band | None = None
+    band_rule: str | None = None
+    band_strength: str | None = None
+    must_not_auto: bool = False
+    expected_sources: tuple[ExpectedSource, ...] = ()
+    expected_facts: tuple[str, ...] = ()
+    expected_answer: str | None = None
+    traits: tuple[str, ...] = ()
+    url: str | None = None
+    split: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, row: object) -> object:
+        """Read null as the default, and the two labels that a suite may leave to be derived."""
+        if not isinstance(row, dict):
+            return row
+        given = {name: value for name, value in row.items() if value is not None}
+        given.setdefault("proved", given.get("customer_id") is not None)
+        given.setdefault("out_of_scope", given.get("intent_label") == OUT_OF_SCOPE)
+        return given
+
+    @property
+    def text(self) -> str:
+        """Subject and body, as a classifier reads them."""
+        return "\n".join(part for part in (self.subject.strip(), self.body.strip()) if part)
+
+    @property
+    def group(self) -> str:
+        """Whose ticket it is, for splits: the customer's, else the conversation's, else its own."""
+        return self.customer_id or self.conversation or self.id
+
+
+class IntentExample(Value):
+    """A text with its topic, without any other label (`intents_*.jsonl`)."""
+
+    id: str
+    text: str
+    intent_label: str
+    customer_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A labelled suite. `tickets` by split: train, test, dev, dev_machine_written."""
+
+    name: str
+    path: Path
+    articles: tuple[Path, ...]
+    customers: tuple[Row, ...]
+    tickets: Mapping[str, tuple[LabelledTicket, ...]]
+    intents: tuple[IntentExample, ...] = ()
+    policy: Path | None = None  # its own policy, where it has one
+    references: Mapping[str, str] = field(default_factory=dict)  # ticket id to the human answer
+
+    def split(self, name: str) -> tuple[LabelledTicket, ...]:
+        """The tickets of a split.
+
+        Raises:
+            SuiteError: the suite has no such split.
+        """
+        if name not in self.tickets:
+            raise SuiteError(f"{self.path}: no tickets_{name}.jsonl; there is {', '.join(sorted(self.tickets))}")
+        return self.tickets[name]
+
+
+@dataclass(frozen=True)
+class Halves:
+    """What a suite is trained on, and what it is judged on. No customer is in both."""
+
+    train: tuple[LabelledTicket, ...]
+    held_out: tuple[LabelledTicket, ...]
+    intents: tuple[IntentExample, ...]  # further texts to train the classifier on
+    rule: str  # how they were parted, in words
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A labelled ticket as a call of the API: the request, and the scope of the key it needs."""
+
+    request: TicketRequest
+    scope: Literal["customer", "service"]  # service proves the customer named, customer does not
+
+
+def load_suite(path: Path) -> Suite:
+    """Read a suite folder; fields it does not know are ignored.
+
+    Raises:
+        SuiteError: there are no tickets or articles, or a row is malformed (file:line and field).
+    """
+    tickets = {file.stem.removeprefix("tickets_"): _rows(file, LabelledTicket) for file in path.glob("tickets_*.jsonl")}
+    tickets |= _intents_only(path)
+    if not any(tickets.values()):
+        raise SuiteError(f"{path}: no tickets_<split>.jsonl with a row")
+    policy = path / "policy.toml"
+    return Suite(
+        name=path.resolve().name,
+        path=path,
+        articles=tuple(sorted(path.glob("articles*.jsonl"))) or tuple(path.glob("articles")),
+        customers=tuple(row for file in sorted(path.glob("crm*.jsonl")) for _, row in _lines(file)),
+        tickets=tickets,
+        intents=tuple(row for file in sorted(path.glob("intents_*.jsonl")) for row in _rows(file, IntentExample)),
+        policy=policy if policy.is_file() else None,
+        references={
+            str(row["id"]): str(row.get("text") or "")
+            for file in sorted(path.glob("references_*.jsonl"))
+            for _, row in _lines(file)
+        },
+    )
+
+
+def halves(suite: Suite, seed: int = 0) -> Halves:
+    """Train and held-out tickets: `train` and `test` where the suite has `train`, else the dev tickets by customer."""
+    if "train" in suite.tickets:
+        held_out = suite.tickets.get("test", ())
+        return Halves(suite.tickets["train"], held_out, suite.intents, "tickets_train and tickets_test")
+    everything = [ticket for name in sorted(suite.tickets) if name.startswith("dev") for ticket in suite.tickets[name]]
+    train, held_out = split_by_customer(everything, seed)
+    return Halves(train, held_out, _apart(suite.intents, held_out), f"half of the customers, by hash, seed {seed}")
+
+
+def split_by_customer(
+    tickets: Sequence[LabelledTicket], seed: int = 0
+) -> tuple[tuple[LabelledTicket, ...], tuple[LabelledTicket, ...]]:
+    """Train and held-out halves: a customer's tickets are all in one, decided by a hash of who it is."""
+    train = tuple(ticket for ticket in tickets if _first_half(ticket.group, seed))
+    return train, tuple(ticket for ticket in tickets if not _first_half(ticket.group, seed))
+
+
+def as_request(ticket: LabelledTicket) -> Entry:
+    """The ticket as a client of the API sends it; its id is the message's id. Forum posts enter as API calls."""
+    request = TicketRequest(
+        body=ticket.body.strip() or ticket.subject,
+        subject=ticket.subject[:MAX_SUBJECT],
+        conversation=ticket.conversation,
+        message_id=ticket.id,
+        customer_id=ticket.customer_id,
+        channel=Channel.CHAT if ticket.channel == "chat" else Channel.API,
+    )
+    return Entry(request, "service" if ticket.proved else "customer")
+
+
+def _first_half(group: str, seed: int) -> bool:
+    return sha256(f"{seed}:{group}".encode()).digest()[0] < 128
+
+
+def _apart(examples: Sequence[IntentExample], held_out: Sequence[LabelledTicket]) -> tuple[IntentExample, ...]:
+    """The examples that are no ticket, customer or text of the held-out half."""
+    ids = {ticket.id for ticket in held_out}
+    customers = {ticket.customer_id for ticket in held_out if ticket.customer_id}
+    texts = {_start(ticket.text) for ticket in held_out}
+    return tuple(
+        example
+        for example in examples
+        if example.id not in ids and example.customer_id not in customers and _start(example.text) not in texts
+    )
+
+
+def _start(text: str) -> str:
+    return " ".join(text.lower().split())[:120]
+
+
+def _intents_only(path: Path) -> dict[str, tuple[LabelledTicket, ...]]:
+    """A suite of intents is a file: `intents/banking77` is `intents/banking77_dev.jsonl`."""
+    found = {file.stem.removeprefix(f"{path.name}_"): file for file in path.parent.glob(f"{path.name}_*.jsonl")}
+    return {split: _rows(file, LabelledTicket) for split, file in found.items() if not path.is_dir()}
+
+
+def _rows(file: Path, kind: type[T]) -> tuple[T, ...]:
+    return tuple(_row(file, number, row, kind) for number, row in _lines(file))
+
+
+def _row(file: Path, number: int, row: Row, kind: type[T]) -> T:
+    try:
+        return kind.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "row"
+        raise SuiteError(f"{file}:{number}: {where}: {first['msg']}") from None
+
+
+def _lines(file: Path) -> Iterator[tuple[int, Row]]:
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise SuiteError(f"{file}:{number}: not JSON: {error.msg}") from None
+            if not isinstance(row, dict):
+                raise SuiteError(f"{file}:{number}: not a JSON object")
+            yield number, row
