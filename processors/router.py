@@ -18,7 +18,7 @@ UNKNOWN = "unknown"  # the intent of a ticket that no classifier has read
 SHORT = 40  # characters; a shorter message is read together with the one before it
 
 
-async def route(  # noqa: PLR0913 - the ticket, the policy and three ports
+async def route(
     ticket: TicketReceived,
     admission: Admission,
     *,
