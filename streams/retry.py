@@ -56,3 +56,8 @@ def pause(probes: int) -> float:
 def _tier(seconds: float) -> int:
     """The shortest delay of at least this many seconds, else the longest there is."""
     return next((delay for delay in RETRY_DELAYS if delay >= seconds), RETRY_DELAYS[-1])
+
+
+def patient(tries: int) -> bool:
+    """Whether a stage that can go on without should still try again: once on each retry topic."""
+    return tries <= len(RETRY_DELAYS)

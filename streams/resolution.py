@@ -1,0 +1,62 @@
+"""Resolution: draft the reply, and publish where the ledger's hash chains end."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from processors.errors import Rejected, TryLater
+from processors.ports import Ledger, LedgerHead, Model, Switch
+from processors.resolution import DraftResult, PromptFile, draft
+from schemas.codec import decode
+from schemas.event import Stage
+from schemas.resolution import ReplyDrafted
+from schemas.retrieval import EvidenceFound
+from schemas.router import Tier
+from schemas.topics import Topic
+from streams.retry import patient
+from streams.step import Incoming, Input, Outgoing, StageDefinition
+
+
+def resolution(
+    *, models: Mapping[Tier, Sequence[Model]], ledger: Ledger, switch: Switch, prompt: PromptFile, deadline: float
+) -> StageDefinition:
+    """`tickets.retrieval` to `tickets.resolution`, and chain heads to `audit.heads`, so that a cut-off tail shows.
+
+    `deadline` is the time of one model call in seconds. One ticket's failure goes on to the gate, which hands it over.
+    """
+
+    async def drafted_for(incoming: Incoming[EvidenceFound]) -> DraftResult:
+        found = incoming.event
+        view = switch.view(
+            channel=found.ticket.channel, intent=found.route.intent, customer_id=found.admission.customer_id
+        )
+        try:
+            return await draft(found, models=models, ledger=ledger, switch_view=view, prompt=prompt, deadline=deadline)
+        except Rejected as error:
+            return DraftResult(failure=str(error))
+        except TryLater as error:
+            if patient(incoming.tries):
+                raise
+            return DraftResult(failure=str(error))
+
+    async def handle(incoming: Incoming[EvidenceFound]) -> tuple[Outgoing, ...]:
+        found, result = incoming.event, await drafted_for(incoming)
+        drafted = ReplyDrafted(
+            ticket=found.ticket,
+            admission=found.admission,
+            route=found.route,
+            evidence=found.evidence,
+            draft=result.draft,
+            failure=result.failure,
+        )
+        heads = tuple(_head(head) for head in result.heads)
+        return (*heads, Outgoing(Topic.RESOLUTION, found.ticket.conversation, drafted))
+
+    def read(value: bytes | None) -> EvidenceFound:
+        return decode(EvidenceFound, value)
+
+    return StageDefinition(Stage.RESOLUTION, (Input(Topic.RETRIEVAL, read, handle),))
+
+
+def _head(head: LedgerHead) -> Outgoing:
+    return Outgoing(Topic.AUDIT_HEADS, head.chain, json.dumps(asdict(head)).encode())

@@ -1,0 +1,30 @@
+"""Router: admit the ticket into its conversation, then say how far it may go without a person."""
+
+from processors.policy import Policy
+from processors.ports import Classifier, Conversations, Ledger, Switch
+from processors.router import UNKNOWN, route
+from schemas.codec import decode
+from schemas.event import Stage
+from schemas.ingress import TicketReceived
+from schemas.router import TicketRouted
+from schemas.topics import Topic
+from streams.step import Incoming, Input, Outgoing, StageDefinition
+
+
+def router(
+    *, conversations: Conversations, policy: Policy, classifier: Classifier, ledger: Ledger, switch: Switch
+) -> StageDefinition:
+    """`tickets.inbound` to `tickets.router`. A conflict (the id with another body) becomes a dead letter."""
+
+    async def handle(incoming: Incoming[TicketReceived]) -> tuple[Outgoing, ...]:
+        ticket = incoming.event
+        admission = await conversations.admit(ticket)
+        view = switch.view(channel=ticket.channel, intent=UNKNOWN, customer_id=admission.customer_id)
+        found = await route(ticket, admission, policy=policy, classifier=classifier, ledger=ledger, switch=view)
+        routed = TicketRouted(ticket=ticket, admission=admission, route=found)
+        return (Outgoing(Topic.ROUTER, ticket.conversation, routed),)
+
+    def read(value: bytes | None) -> TicketReceived:
+        return decode(TicketReceived, value)
+
+    return StageDefinition(Stage.ROUTER, (Input(Topic.INBOUND, read, handle),))

@@ -1,0 +1,187 @@
+"""The kill switch of a process: read from `control.switch`, kept in memory, mirrored into Postgres by outcome.
+
+Every worker reads the whole topic, without a consumer group, and has caught up before its first ticket. What is
+unknown, unreadable or stale reads as `suggest`: nothing is sent.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from processors.errors import DependencyDown
+from processors.ports import Clock, SwitchTable, SwitchView
+from processors.switch import Board, Entry, apply, view
+from schemas.codec import Undecodable, decode
+from schemas.control import Scope, SwitchSet, SwitchState
+from schemas.ingress import Channel
+from schemas.topics import Topic
+from streams.metrics import Metrics
+from streams.retry import pause
+
+PLACE = TopicPartition(Topic.SWITCH.value, 0)
+POLL_MS = 200
+STARTS_WITHIN = 30.0  # seconds
+
+Seen = Callable[[SwitchSet, int], None]
+
+logger = logging.getLogger(__name__)
+
+
+class SwitchReader(Service):
+    """Follows the topic, and answers what applies to a ticket now (ports.Switch). One per process."""
+
+    mundane_level = "debug"
+
+    def __init__(
+        self,
+        bootstrap: str,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        staleness: float,  # seconds without news after which the state counts as unknown
+        seen: Seen = lambda record, offset: None,  # told every record, applied or not, in order
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        self._bootstrap, self._clock, self._metrics = bootstrap, clock, metrics
+        self._staleness, self._seen = staleness, seen
+        self._board = Board()
+        self._fresh_at: float | None = None  # when it was last certain that there is nothing newer
+        self._consumer: AIOKafkaConsumer | None = None
+        super().__init__(**options)
+        metrics.switch_epoch.set_function(lambda: self._board.epoch)
+        metrics.switch_age.set_function(self.age)
+
+    def view(self, *, channel: Channel, intent: str, customer_id: str | None) -> SwitchView:
+        """The state that applies to a ticket. A known `off` holds even when it is stale; nothing looser does."""
+        known = view(self._board, channel, intent, customer_id)
+        if self.age() <= self._staleness or known.state is SwitchState.OFF:
+            return known
+        return SwitchView(SwitchState.SUGGEST, known.epoch, None, f"stale: no news for {self.age():.0f} s")
+
+    def entry(self, scope: Scope) -> Entry | None:
+        """What holds in exactly this scope, with the place a later record must name to lift it."""
+        return self._board.entry(scope)
+
+    def age(self) -> float:
+        """Seconds since the end of the topic was last seen; infinite before the first time."""
+        return float("inf") if self._fresh_at is None else self._clock.monotonic() - self._fresh_at
+
+    async def on_start(self) -> None:
+        """Catch up with the topic.
+
+        Raises:
+            DependencyDown: Kafka does not answer, so nobody knows what may be sent.
+        """
+        try:
+            async with asyncio.timeout(STARTS_WITHIN):
+                await self._connect()
+                while not await self._at_end():
+                    await self._read()
+        except (KafkaError, TimeoutError) as error:
+            raise DependencyDown("Kafka", f"{PLACE.topic}: {type(error).__name__}") from None
+        logger.info("switch read up to offset %d", self._board.epoch)
+
+    async def on_stop(self) -> None:
+        """Disconnect."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def _connect(self) -> None:
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+            # A stop counts even before its producer's transaction is committed, and whatever becomes of it.
+            isolation_level="read_uncommitted",
+        )
+        await self._consumer.start()
+        self._consumer.assign([PLACE])
+        await self._consumer.seek_to_beginning(PLACE)
+
+    @Service.task
+    async def _follow(self) -> None:
+        """Read for ever; look at least a few times per staleness whether there is anything newer."""
+        while not self.should_stop:
+            try:
+                await self._read()
+                async with asyncio.timeout(self._staleness):
+                    await self._at_end()
+            except (KafkaError, TimeoutError) as error:
+                logger.warning("the switch cannot be read: %s", type(error).__name__)
+                await self.sleep(1.0)
+
+    async def _read(self) -> None:
+        assert self._consumer is not None
+        for messages in (await self._consumer.getmany(timeout_ms=POLL_MS)).values():
+            for message in messages:
+                self._apply(message.value, message.offset)
+
+    async def _at_end(self) -> bool:
+        """Whether everything was read. The moment counts from before the question."""
+        assert self._consumer is not None
+        asked = self._clock.monotonic()
+        end = (await self._consumer.end_offsets([PLACE]))[PLACE]
+        position = await self._consumer.position(PLACE)
+        if position > end:
+            logger.critical("control.switch began anew: nothing is sent until it is armed again")
+            self._board = Board()
+            await self._consumer.seek_to_beginning(PLACE)
+        if position != end:
+            return False
+        self._fresh_at = asked
+        return True
+
+    def _apply(self, value: bytes | None, offset: int) -> None:
+        try:
+            record = decode(SwitchSet, value)
+        except Undecodable:
+            self._metrics.switch_unreadable.inc()
+            record = self._stop_for_unreadable()
+        self._board, verdict = apply(self._board, record, offset)
+        if not verdict.applied:
+            self._metrics.switch_ignored.inc()
+        logger.info("switch record %d: %s", offset, verdict.why)
+        self._seen(record, offset)
+
+    def _stop_for_unreadable(self) -> SwitchSet:
+        """A record nobody can read may be a stop, so it is one; an arming can lift it by its offset."""
+        why = "a record on control.switch cannot be read"
+        return SwitchSet(
+            scope=Scope(), state=SwitchState.SUGGEST, why=why, actor="sluice", set_at=self._clock.now(), sequence=0
+        )
+
+
+class SwitchMirror(Service):
+    """Writes every record of the topic into the table that claims obey, in order, however long Postgres is away."""
+
+    mundane_level = "debug"
+
+    def __init__(self, table: SwitchTable, **options: Any) -> None:  # noqa: ANN401
+        self._table = table
+        self._records: asyncio.Queue[tuple[SwitchSet, int]] = asyncio.Queue()
+        super().__init__(**options)
+
+    def see(self, record: SwitchSet, offset: int) -> None:
+        """Queue a record. The table knows which ones it has seen before."""
+        self._records.put_nowait((record, offset))
+
+    @Service.task
+    async def _write(self) -> None:
+        failures = 0
+        record, offset = await self._records.get()
+        while not self.should_stop:
+            try:
+                await self._table.set(record, offset=offset)
+            except DependencyDown:
+                await self.sleep(pause(failures))
+                failures += 1
+            else:
+                failures = 0
+                record, offset = await self._records.get()
