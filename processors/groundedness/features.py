@@ -5,13 +5,23 @@ second half of the vector compares the question with the sentence and with the s
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from processors.groundedness.text import content, plain, quantities, stem, words
+from processors.groundedness.text import content, quantities, stem, words
 from processors.groundedness.vetoes import Aligned, antonyms, negations
 
-NEAR = ("ask-span", "ask-section", "ask-heading", "ask-best-part", "ask-margin")
+ABOUT = (
+    "section",  # question and section under its heading
+    "part",  # the nearest single sentence of the question, and the section
+    "heading",  # question and heading alone
+    "tokens-asked",  # the question's tokens, each by its nearest in the section (Khattab & Zaharia 2020, ColBERT)
+    "tokens-told",  # the section's tokens, each by its nearest in the question
+    "asked-in-section",  # weight of the question's stems that stand in the section
+    "asked-in-heading",
+    "heading-in-asked",
+)
 
 NAMES: tuple[str, ...] = (
     # support of the sentence by the span it quotes
@@ -32,38 +42,64 @@ NAMES: tuple[str, ...] = (
     "length-log",
     "length-ratio",
     "token-precision",
-    # relevance of the sentence and the section to the question
-    *NEAR,
-    "asked-in-span",
-    "asked-in-section",
-    "asked-in-heading",
-    "heading-in-asked",
+    # relevance of the answer to the question
+    "answer",
+    "answer-part",
+    "answer-tokens-asked",
+    "answer-tokens-told",
+    "asked-in-answer",
     "asked-kind-told",
     "question-length-log",
+    # relevance of the section, and its lead over the best other section that was found
+    *(f"about-{name}" for name in ABOUT),
+    *(f"lead-{name}" for name in ABOUT),
 )
 
 
 @dataclass(frozen=True)
-class Closeness:
-    """Cosines of embeddings, computed by the adapter, -1 to 1."""
+class Near:
+    """How close a text is to the question, as cosines of embeddings, -1 to 1; computed by the adapter."""
 
-    ask_span: float  # question and the span quoted
-    ask_section: float  # question and the cited section under its heading
-    ask_heading: float  # question and the heading alone
-    ask_best_part: float  # the nearest single sentence of the question and the section
-    ask_margin: float  # ask_section less that of the best other source; 0 without another
-    token_precision: float  # mean over the sentence's tokens of the nearest token of the span; 1 for a copy
+    whole: float  # question and text
+    part: float  # the nearest single sentence of the question, and the text
+    tokens_asked: float  # mean over the question's tokens of the nearest token of the text
+    tokens_told: float  # mean over the text's tokens of the nearest token of the question
 
 
-def features(aligned: Aligned, question: str, closeness: Closeness, idf: Mapping[str, float]) -> tuple[float, ...]:
-    """One value per name in `NAMES`. `idf` weighs stems; unknown ones weigh as the rarest known."""
-    return (*_support(aligned, closeness, idf), *_relevance(aligned, plain(question), closeness, idf))
+@dataclass(frozen=True)
+class Subject:
+    """A section beside the question."""
+
+    heading: str  # plain
+    text: str  # plain
+    near: Near  # of the section under its heading
+    near_heading: float  # cosine of question and heading
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question beside what was found for it and what is answered."""
+
+    question: str  # plain
+    answer: str  # all that the reply quotes of the sentence's source, plain: its second sentence may not stand alone
+    near_answer: Near
+    cited: Subject
+    rivals: tuple[Subject, ...]  # the other sections found; without any the lead is 0
+
+
+def features(aligned: Aligned, asked: Asked, token_precision: float, idf: Mapping[str, float]) -> tuple[float, ...]:
+    """One value per name in `NAMES`.
+
+    `token_precision` is the mean over the sentence's tokens of the cosine of the span's nearest token, 1 for a copy
+    (BERTScore, Zhang et al. 2020). `idf` weighs stems; unknown ones weigh as the rarest known.
+    """
+    return (*_support(aligned, token_precision, idf), *_relevance(asked, idf))
 
 
 # -- support
 
 
-def _support(aligned: Aligned, closeness: Closeness, idf: Mapping[str, float]) -> tuple[float, ...]:
+def _support(aligned: Aligned, token_precision: float, idf: Mapping[str, float]) -> tuple[float, ...]:
     said, span = content(aligned.said), content(aligned.span)
     said_words, span_words = words(aligned.said), words(aligned.span)
     return (
@@ -83,7 +119,7 @@ def _support(aligned: Aligned, closeness: Closeness, idf: Mapping[str, float]) -
         float(abs(_modals(said_words) - _modals(span_words))),
         math.log1p(len(said_words)),
         math.log((1 + len(said_words)) / (1 + len(span_words))),
-        closeness.token_precision,
+        token_precision,
     )
 
 
@@ -92,7 +128,8 @@ def _share(part: Sequence[str], whole: Sequence[str], idf: Mapping[str, float]) 
     rarest = max(idf.values(), default=1.0)
     weights = {word: idf.get(word, rarest) for word in part}
     total = sum(weights.values())
-    return sum(weight for word, weight in weights.items() if word in set(whole)) / total if total else 1.0
+    given = set(whole)
+    return sum(weight for word, weight in weights.items() if word in given) / total if total else 1.0
 
 
 def _ngrams(part: Sequence[str], whole: Sequence[str], size: int) -> float:
@@ -146,44 +183,51 @@ def _modals(text: Sequence[str]) -> int:
 # -- relevance
 
 
-def _relevance(aligned: Aligned, question: str, closeness: Closeness, idf: Mapping[str, float]) -> tuple[float, ...]:
-    asked, heading = content(question), content(aligned.heading)
-    span = content(aligned.span)
+def _relevance(asked: Asked, idf: Mapping[str, float]) -> tuple[float, ...]:
+    stems = content(asked.question)
+    own = _about(asked.cited, stems, idf)
+    others = [_about(rival, stems, idf) for rival in asked.rivals]
+    leads = [value - max(rivals) for value, *rivals in zip(own, *others, strict=True)] if others else [0.0] * len(own)
     return (
-        closeness.ask_span,
-        closeness.ask_section,
-        closeness.ask_heading,
-        closeness.ask_best_part,
-        closeness.ask_margin,
-        _share(asked, span, idf) if asked else 0.0,
-        _share(asked, [*content(aligned.source), *heading], idf) if asked else 0.0,
-        _share(asked, heading, idf) if asked else 0.0,
-        _share(heading, asked, idf) if heading else 0.0,
-        _asked_kind_told(question, aligned.said),
-        math.log1p(len(words(question))),
+        asked.near_answer.whole,
+        asked.near_answer.part,
+        asked.near_answer.tokens_asked,
+        asked.near_answer.tokens_told,
+        _share(stems, content(asked.answer), idf) if stems else 0.0,
+        _asked_kind_told(asked.question.lower(), quantities(asked.answer)),
+        math.log1p(len(words(asked.question))),
+        *own,
+        *leads,
     )
 
 
-_KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("how much", "cost", "price", "fee", "charge", "how expensive", "pay for"), "$€£%"),
-    (("how long", "how many days", "when ", "how soon", "until", "deadline", "by what"), "hdwmy/:"),
-)
+def _about(subject: Subject, asked: Sequence[str], idf: Mapping[str, float]) -> tuple[float, ...]:
+    heading = content(subject.heading)
+    return (
+        subject.near.whole,
+        subject.near.part,
+        subject.near_heading,
+        subject.near.tokens_asked,
+        subject.near.tokens_told,
+        _share(asked, (*content(subject.text), *heading), idf) if asked else 0.0,
+        _share(asked, heading, idf) if asked else 0.0,
+        _share(heading, asked, idf) if heading else 0.0,
+    )
 
 
-def _asked_kind_told(question: str, said: str) -> float:
-    """1 where the question asks for an amount or a time and the sentence tells one, -1 where it does not, else 0."""
-    lower = question.lower()
-    wanted = [marks for phrases, marks in _KINDS if any(phrase in lower for phrase in phrases)]
-    if not wanted:
-        return 0.0
-    told = quantities(said)
-    return 1.0 if any(_is_of(marks, told) for marks in wanted) else -1.0
-
-
-def _is_of(marks: str, told: Sequence[str]) -> bool:
-    amounts = any(mark in item for item in told for mark in "$€£%")
-    times = any("/" in item or ":" in item or item.rpartition(" ")[2] in _TIMES for item in told)
-    return amounts if "$" in marks else times
-
-
+_ASKS_AMOUNT = re.compile(r"\bhow (?:much|expensive)\b|\b(?:costs?|prices?|fees?|charges?|percent|discount)\b")
+_ASKS_TIME = re.compile(r"\bhow (?:long|soon|many (?:\w+ )?days)\b|\b(?:when|until|deadline|latest)\b")
 _TIMES = frozenset(stem(unit) for unit in ("minute", "hour", "day", "week", "month", "year"))
+
+
+def _asked_kind_told(question: str, told: Sequence[str]) -> float:
+    """1 where the question asks for an amount or a time and the answer tells one, -1 where it does not, else 0."""
+    amount, time = _ASKS_AMOUNT.search(question), _ASKS_TIME.search(question)
+    if not (amount or time):
+        return 0.0
+    fits = (amount and any(set("$€£%") & set(item) for item in told)) or (time and any(map(_is_time, told)))
+    return 1.0 if fits else -1.0
+
+
+def _is_time(item: str) -> bool:
+    return "/" in item or ":" in item or item.rpartition(" ")[2] in _TIMES

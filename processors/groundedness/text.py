@@ -110,9 +110,10 @@ def stem(word: str) -> str:
     return str(_STEMMER.stemWord(word))
 
 
-def content(text: str) -> list[str]:
+@lru_cache(maxsize=4_000)
+def content(text: str) -> tuple[str, ...]:
     """The stems of the words that carry meaning, in order."""
-    return [stem(word) for word in words(text) if word not in _STOP]
+    return tuple(stem(word) for word in words(text) if word not in _STOP)
 
 
 # -- quantities

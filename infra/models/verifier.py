@@ -1,0 +1,389 @@
+"""The local verifier: vetoes, then a calibrated logistic regression over features of the sentence and the question."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from math import exp, isfinite
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from processors.errors import SluiceError
+from processors.groundedness.features import NAMES, Asked, Near, Subject, features
+from processors.groundedness.text import content, plain, units_of
+from processors.groundedness.vetoes import RECORD, Aligned, align, record_vetoes, vetoes
+from processors.ports import Embedder, Source
+from schemas.gate import SentenceCheck
+from schemas.resolution import Sentence
+
+FILE = "verifier.json"
+FLOOR = 0.92
+PARTS = 8  # sentences of a question that are compared one by one
+READ = 2_000  # characters; more than MiniLM's 256 tokens
+REMEMBERED = 4_096  # texts whose vectors are kept, 1.5 kB each
+REMEMBERED_TOKENS = 256  # sections whose token vectors are kept, about 200 kB each
+
+Vector = NDArray[np.float32]
+Render = Callable[[Source], Collection[str]]  # the texts that the templates make of a record
+
+
+class NotTrained(Exception):
+    """The verifier's trained parts are missing or unusable: run `sluice train gate SUITE`."""
+
+
+@runtime_checkable
+class TokenEmbedder(Protocol):
+    """An embedder that also gives a vector per token: tokens × dimensions a text, unit rows."""
+
+    async def embed_tokens(self, texts: Sequence[str]) -> list[Vector]: ...
+
+
+# -- the trained parts
+
+
+class Trained(BaseModel):
+    """Scaler, logistic regression, Platt's calibration and stem weights, as `verifier.json` keeps them."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="forbid")
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    intercept: float
+    platt: tuple[float, float]  # P = 1 / (1 + exp(-(a·score + b))) (Platt 1999)
+    idf: dict[str, float]
+    embedder: str
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+    def probability(self, values: Sequence[float]) -> float:
+        """Calibrated P(supported) of one feature vector; NaN where a feature is not finite."""
+        scaled = (np.asarray(values) - np.asarray(self.mean)) / np.asarray(self.scale)
+        score = float(scaled @ np.asarray(self.weights)) + self.intercept
+        margin = self.platt[0] * score + self.platt[1]
+        return 1.0 / (1.0 + exp(-max(min(margin, 50.0), -50.0))) if isfinite(margin) else float("nan")
+
+
+def read(directory: Path) -> tuple[Trained, str]:
+    """The trained parts and the SHA-256 of their file, hex.
+
+    Raises:
+        NotTrained: there are none, or they are damaged or of another version.
+    """
+    path = directory / FILE
+    try:
+        data = path.read_bytes()
+        trained = Trained.model_validate_json(data)
+    except OSError:
+        raise NotTrained(f"{path} is missing: run `sluice train gate SUITE`") from None
+    except ValidationError:
+        raise NotTrained(f"{path} is damaged: run `sluice train gate SUITE` again") from None
+    sizes = {len(trained.mean), len(trained.scale), len(trained.weights), len(NAMES)}
+    if trained.names != NAMES or len(sizes) != 1 or not all(trained.scale):
+        raise NotTrained(f"{path} is of another version: run `sluice train gate SUITE` again")
+    return trained, hashlib.sha256(data).hexdigest()
+
+
+# -- a reply as it is measured
+
+
+@dataclass(frozen=True)
+class Section:
+    """A passage as it is embedded and compared."""
+
+    whole: str  # under its heading, cut to what the embedder reads
+    heading: str  # plain
+    text: str  # plain
+
+
+@dataclass(frozen=True)
+class Cited:
+    """A sentence that cites a passage, with what its features are made of."""
+
+    aligned: Aligned
+    vetoes: tuple[str, ...]
+    answer: str  # all that the reply quotes of this source, plain
+    section: Section
+    rivals: tuple[Section, ...]  # the other passages
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The embeddings a reply needs, by text: one vector, or one per token."""
+
+    whole: Mapping[str, Vector]
+    tokens: Mapping[str, Vector]
+
+
+def lay_out(sentences: Sequence[Sentence], sources: Sequence[Source]) -> tuple[Cited | None, ...]:
+    """Each sentence beside its source; None where it cites no passage that is there."""
+    passages = {(source.article_id, source.section_id): source for source in sources if not is_record(source)}
+    cited = [_source_of(sentence, passages) for sentence in sentences]
+    aligned = [align(s, source) if source else None for s, source in zip(sentences, cited, strict=True)]
+    return tuple(_cited(at, aligned, cited, tuple(passages.values())) for at in range(len(sentences)))
+
+
+def is_record(source: Source) -> bool:
+    """Whether a source is a customer's record."""
+    return source.article_id.startswith(RECORD)
+
+
+def _source_of(sentence: Sentence, passages: Mapping[tuple[str, str | None], Source]) -> Source | None:
+    citation = sentence.citation
+    return passages.get((citation.article_id, citation.section_id)) if citation else None
+
+
+def _cited(
+    at: int, aligned: Sequence[Aligned | None], cited: Sequence[Source | None], passages: Sequence[Source]
+) -> Cited | None:
+    own, source = aligned[at], cited[at]
+    if own is None or source is None:
+        return None
+    spans = [a.span for a, other in zip(aligned, cited, strict=True) if a and other is source]
+    told = " ".join(before.quote for before in aligned[:at] if before)
+    return Cited(
+        aligned=own,
+        vetoes=vetoes(own, told),
+        answer=" ".join(dict.fromkeys(spans)),
+        section=_section(source),
+        rivals=tuple(_section(other) for other in passages if other is not source),
+    )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _section(source: Source) -> Section:
+    whole = f"{source.heading}\n{source.text}".strip()[:READ]
+    return Section(whole, plain(source.heading), plain(source.text))
+
+
+def parts_of(question: str) -> tuple[str, ...]:
+    """The sentences of a question that say something, the longest ones of a long one."""
+    said = [unit.text for unit in units_of(question) if len(content(unit.text)) > 1]
+    return tuple(sorted(dict.fromkeys(said), key=len, reverse=True)[:PARTS]) or (asked_of(question),)
+
+
+def asked_of(question: str) -> str:
+    """The question as it is embedded: plain, cut to what the embedder reads."""
+    return plain(question)[:READ]
+
+
+@dataclass(frozen=True)
+class Needed:
+    """The texts of a reply that have to be embedded; those of the help centre come again with other tickets."""
+
+    own: frozenset[str]
+    own_tokens: frozenset[str]
+    help_centre: frozenset[str]
+    help_centre_tokens: frozenset[str]
+
+
+def needed(question: str, cited: Iterable[Cited]) -> Needed:
+    """What `measure` will look up."""
+    own, own_tokens = {asked_of(question), *parts_of(question)}, {asked_of(question)}
+    sections: set[str] = set()
+    headings: set[str] = set()
+    for one in cited:
+        own.add(one.answer)
+        own_tokens |= {one.answer} if one.aligned.exact else {one.answer, one.aligned.said, one.aligned.span}
+        sections |= {section.whole for section in (one.section, *one.rivals)}
+        headings |= {section.heading for section in (one.section, *one.rivals)}
+    return Needed(frozenset(own), frozenset(own_tokens), frozenset(sections | headings), frozenset(sections))
+
+
+def measure(question: str, one: Cited, vectors: Vectors, idf: Mapping[str, float]) -> tuple[float, ...]:
+    """The feature vector of one cited sentence, in the order of `NAMES`."""
+    asked = Asked(
+        question=plain(question),
+        answer=one.answer,
+        near_answer=_near(question, one.answer, vectors),
+        cited=_subject(question, one.section, vectors),
+        rivals=tuple(_subject(question, rival, vectors) for rival in one.rivals),
+    )
+    return features(one.aligned, asked, _token_precision(one.aligned, vectors.tokens), idf)
+
+
+def _subject(question: str, section: Section, vectors: Vectors) -> Subject:
+    return Subject(
+        heading=section.heading,
+        text=section.text,
+        near=_near(question, section.whole, vectors),
+        near_heading=float(vectors.whole[asked_of(question)] @ vectors.whole[section.heading]),
+    )
+
+
+def _near(question: str, text: str, vectors: Vectors) -> Near:
+    there = vectors.whole[text]
+    tokens = vectors.tokens[asked_of(question)] @ vectors.tokens[text].T
+    return Near(
+        whole=float(vectors.whole[asked_of(question)] @ there),
+        part=max(float(vectors.whole[part] @ there) for part in parts_of(question)),
+        tokens_asked=_mean_of_best(tokens),
+        tokens_told=_mean_of_best(tokens.T),
+    )
+
+
+def _token_precision(aligned: Aligned, tokens: Mapping[str, Vector]) -> float:
+    return 1.0 if aligned.exact else _mean_of_best(tokens[aligned.said] @ tokens[aligned.span].T)
+
+
+def _mean_of_best(cosines: Vector) -> float:
+    """Mean over the rows of each row's highest cosine; 0 where one side has no token."""
+    return float(cosines.max(axis=1).mean()) if cosines.size else 0.0
+
+
+# -- the verifier
+
+
+def _no_templates(source: Source) -> Collection[str]:
+    return ()
+
+
+class LocalVerifier:
+    """Is each sentence supported by what it quotes, and is it about the question? Every failure means no."""
+
+    def __init__(
+        self, trained: Trained, digest: str, embedder: Embedder, *, floor: float = FLOOR, render: Render = _no_templates
+    ) -> None:
+        self._trained = trained
+        self._embedder = embedder
+        self._render = render
+        self._whole = _Remembered(partial(embed, embedder), REMEMBERED)
+        self._tokens = _Remembered(partial(embed_tokens, embedder), REMEMBERED_TOKENS)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="verifier")
+        self.name = f"local/verifier@{digest[:12]}"
+        self.floor = floor
+
+    @classmethod
+    def load(
+        cls, directory: Path, embedder: Embedder, *, floor: float = FLOOR, render: Render = _no_templates
+    ) -> "LocalVerifier":
+        """The verifier trained into `directory`. Without `render` no sentence about a record is supported.
+
+        Raises:
+            NotTrained: the trained parts are missing, damaged, or made with another embedder.
+        """
+        trained, digest = read(directory)
+        if trained.embedder != embedder.name:
+            raise NotTrained(f"{directory / FILE} was trained with {trained.embedder}, not {embedder.name}")
+        return cls(trained, digest, embedder, floor=floor, render=render)
+
+    async def verify(
+        self, question: str, sentences: Sequence[Sentence], sources: Sequence[Source]
+    ) -> tuple[SentenceCheck, ...]:
+        """One finding per sentence, in order."""
+        try:
+            return await self._verify(question, sentences, sources)
+        except (SluiceError, ArithmeticError, LookupError, OSError, RuntimeError, ValueError):
+            return tuple(_no(sentence, "check-failed") for sentence in sentences)
+
+    def close(self) -> None:
+        """End the thread, after what it computes now."""
+        self._executor.shutdown()
+
+    async def _verify(
+        self, question: str, sentences: Sequence[Sentence], sources: Sequence[Source]
+    ) -> tuple[SentenceCheck, ...]:
+        loop = asyncio.get_running_loop()
+        cited = await loop.run_in_executor(self._executor, lay_out, sentences, sources)
+        measurable = [one for one in cited if one and not one.vetoes]
+        vectors = await self._vectors(question, measurable)
+        records = {source.article_id: source for source in sources if is_record(source)}
+
+        def check() -> tuple[SentenceCheck, ...]:
+            pairs = zip(sentences, cited, strict=True)
+            return tuple(self._check(question, sentence, one, records, vectors) for sentence, one in pairs)
+
+        return await loop.run_in_executor(self._executor, check)
+
+    async def _vectors(self, question: str, cited: Sequence[Cited]) -> Vectors:
+        if not cited:
+            return Vectors({}, {})
+        texts = needed(question, cited)
+        whole = await embed(self._embedder, sorted(texts.own))
+        tokens = await embed_tokens(self._embedder, sorted(texts.own_tokens))
+        return Vectors(
+            {**whole, **await self._whole.of(sorted(texts.help_centre))},
+            {**tokens, **await self._tokens.of(sorted(texts.help_centre_tokens))},
+        )
+
+    def _check(
+        self,
+        question: str,
+        sentence: Sentence,
+        one: Cited | None,
+        records: Mapping[str, Source],
+        vectors: Vectors,
+    ) -> SentenceCheck:
+        if sentence.citation is None:
+            return _no(sentence, "no-citation")
+        record = records.get(sentence.citation.article_id) if sentence.citation.section_id is None else None
+        if record is not None:
+            fired = record_vetoes(sentence, record, self._render(record), question)
+            return _no(sentence, *fired) if fired else self._scored(sentence, 1.0)
+        if one is None:
+            return _no(sentence, "unknown-source")
+        if one.vetoes:
+            return _no(sentence, *one.vetoes)
+        return self._scored(sentence, self._trained.probability(measure(question, one, vectors, self._trained.idf)))
+
+    def _scored(self, sentence: Sentence, score: float) -> SentenceCheck:
+        if not isfinite(score):
+            return _no(sentence, "no-score")
+        return SentenceCheck(text=sentence.text, supported=score >= self.floor, score=score)
+
+
+def _no(sentence: Sentence, *fired: str) -> SentenceCheck:
+    return SentenceCheck(text=sentence.text, supported=False, score=0.0, vetoes=fired)
+
+
+async def embed(embedder: Embedder, texts: Sequence[str]) -> dict[str, Vector]:
+    """The vector of each text.
+
+    Raises:
+        ValueError: a vector is not finite, or the embedder gave too few.
+    """
+    rows = np.asarray(await embedder.embed(texts), np.float32)
+    if not np.isfinite(rows).all():
+        raise ValueError("the embedder gave a vector that is not finite")
+    return dict(zip(texts, rows, strict=True))
+
+
+async def embed_tokens(embedder: Embedder, texts: Sequence[str]) -> dict[str, Vector]:
+    """The token vectors of each text; one row, the whole text's, where the embedder gives no token vectors.
+
+    Raises:
+        ValueError: a vector is not finite, or the embedder gave too few.
+    """
+    if not isinstance(embedder, TokenEmbedder):
+        return {text: row[np.newaxis, :] for text, row in (await embed(embedder, texts)).items()}
+    rows = await embedder.embed_tokens(texts)
+    if not all(np.isfinite(tokens).all() for tokens in rows):
+        raise ValueError("the embedder gave a vector that is not finite")
+    return dict(zip(texts, rows, strict=True))
+
+
+class _Remembered:
+    """The vectors of the help centre's texts, the least recently asked for forgotten first."""
+
+    def __init__(self, embed: Callable[[Sequence[str]], Awaitable[Mapping[str, Vector]]], size: int) -> None:
+        self._embed = embed
+        self._size = size
+        self._kept: OrderedDict[str, Vector] = OrderedDict()
+
+    async def of(self, texts: Sequence[str]) -> dict[str, Vector]:
+        """The vectors of these texts, computed where they are not kept."""
+        kept = {text: self._kept[text] for text in texts if text in self._kept}
+        new = await self._embed([text for text in texts if text not in kept])
+        for text, vector in {**kept, **new}.items():
+            self._kept[text] = vector
+            self._kept.move_to_end(text)
+        while len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+        return {**kept, **new}
