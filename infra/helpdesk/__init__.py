@@ -1,0 +1,1 @@
+"""Where replies go out and people work: recorded in Postgres, by signed webhook, or scripted."""
