@@ -14,7 +14,7 @@ from processors.sentences import stems
 from schemas.retrieval import Evidence, Fact, Passage
 from schemas.router import Author, Band, TicketRouted
 
-QUERY_CHARS = 700  # the embedding reads 256 tokens; more text only blurs the full-text query
+QUERY_CHARS = 1_200  # the embedding reads 256 tokens; more text only blurs the full-text query
 SHORT_WORDS = 8  # a body below this ("any news?") says too little without the message before it
 SHARED_WORDS = 4  # fewer common words are no common subject
 
@@ -154,6 +154,8 @@ _QUANTITY = re.compile(
     rf"|(?P<month>{_MONTHS}) (?P<day>\d{{1,2}})\b",
     re.IGNORECASE,
 )
+
+
 def conflicts(passages: Sequence[Passage]) -> tuple[str, ...]:
     """Pairs of sentences of different sections that say the same of the same thing, but with another number.
 

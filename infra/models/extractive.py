@@ -1,0 +1,275 @@
+"""A drafting model without weights of its own: it answers with the sentences of the sources that fit the question."""
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log, log1p
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from processors.errors import ModelFailed
+from processors.ports import Completion, Embedder, Prompt
+from processors.resolution import DraftReply, DraftRequest, DraftSentence, ShownPassage
+from processors.sentences import Unit, stems, units
+
+T = TypeVar("T", bound=BaseModel)
+Vectors = NDArray[np.float32]
+
+KEPT_VECTORS = 20_000  # about 30 MB: the sections and sentences of a large help centre
+
+# How a passage ranks. The cosines are of unit vectors. Chosen by hand on the shop's train tickets and checked on the
+# thunderbird forum's; see docs/models.md for the figures.
+SECTION, SENTENCE, ASKED_SENTENCE, HEADING, TITLE = 0.3, 0.6, 0.4, 0.2, 0.1
+SPELLING = 0.1  # idf-weighted share of the question's 4-grams: a misspelt word still counts
+MEASURE = 0.05  # a sentence holds the kind of value that is asked for
+RANK = 0.03  # times -ln(place): the order retrieval gave
+
+WORDS = 0.3  # a sentence's weight of idf-weighted word overlap, beside its cosines
+NEIGHBOUR = 0.75  # share of the best sentence's score that makes a neighbour part of the answer
+MARGIN = 0.06  # a second section this close to the best is quoted too
+WINDOW, SECOND_WINDOW = (4, 80), (2, 50)  # sentences and words at most
+CONTEXT = 2  # sentences at least, where the section has them
+
+
+class LocalExtractive:
+    """Extractive question answering: rank sections, then take the best contiguous window of sentences.
+
+    Every sentence is a verbatim span, so it can't be wrong about its source; it can be the wrong source. Two sections
+    that fit about equally well are both quoted.
+    """
+
+    name = "local/extractive"
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._kept: OrderedDict[str, Vectors] = OrderedDict()
+
+    async def complete(self, prompt: Prompt, schema: type[T], deadline: float) -> Completion[T]:
+        """Answer a `DraftRequest` with a `DraftReply`, within `deadline` seconds.
+
+        Raises:
+            ModelFailed: another payload or schema, or past the deadline.
+        """
+        try:
+            request = DraftRequest.model_validate_json(prompt.user)
+            async with asyncio.timeout(deadline):
+                reply = await self._reply(request)
+            value = schema.model_validate(reply.model_dump())
+        except ValidationError as error:
+            raise ModelFailed(f"{self.name} answers a DraftRequest with a DraftReply only") from error
+        except TimeoutError:
+            raise ModelFailed(f"{self.name} took longer than {deadline:g} s") from None
+        return Completion(value, self.name, tokens_in=0, tokens_out=0, cost_usd=0.0)
+
+    async def _reply(self, request: DraftRequest) -> DraftReply:
+        sections = await self._sections(request)
+        sections.sort(key=lambda section: section.score, reverse=True)
+        answered = [window(section, *WINDOW) for section in sections[:1]]
+        answered += [
+            window(section, *SECOND_WINDOW)
+            for section in sections[1:2]
+            if section.score > sections[0].score - MARGIN and section.passage.text != sections[0].passage.text
+        ]
+        return DraftReply(sentences=tuple(sentence for sentences in answered for sentence in sentences))
+
+    async def _sections(self, request: DraftRequest) -> "list[Section]":
+        question = Question.of(request.question)
+        cut = [(passage, units(passage.text)) for passage in request.passages]
+        cut = [(passage, pieces) for passage, pieces in cut if pieces]
+        asked = np.asarray(await self._embedder.embed([question.text, question.asked]), np.float32)
+        vectors = await self._vectors([text for passage, pieces in cut for text in _embedded(passage, pieces)])
+        fitting = _Fitting(
+            question,
+            asked,
+            words=_idf([_words(passage, piece) for passage, pieces in cut for piece in pieces]),
+            grams=_idf([_grams(_whole(passage)) for passage, _ in cut]),
+        )
+        return [
+            fitting.section(place, passage, pieces, np.stack([vectors[text] for text in _embedded(passage, pieces)]))
+            for place, (passage, pieces) in enumerate(cut)
+        ]
+
+    async def _vectors(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        """The texts' unit vectors; a help centre's sentences come again and again, so they are kept."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._kept]
+        if new:
+            self._kept.update(zip(new, np.asarray(await self._embedder.embed(new), np.float32), strict=True))
+        for text in texts:
+            self._kept.move_to_end(text)
+        found = {text: self._kept[text] for text in texts}
+        while len(self._kept) > KEPT_VECTORS:
+            self._kept.popitem(last=False)
+        return found
+
+
+@dataclass(frozen=True)
+class Section:
+    """A passage cut into sentences, with how well each and the whole fit the question."""
+
+    passage: ShownPassage
+    pieces: tuple[Unit, ...]
+    fit: tuple[float, ...]  # one per piece
+    score: float
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """How well sections fit one question."""
+
+    question: "Question"
+    asked: Vectors  # 2 × dimensions: the whole text, and its asking part
+    words: dict[str, float]
+    grams: dict[str, float]
+
+    def section(self, place: int, passage: ShownPassage, pieces: tuple[Unit, ...], vectors: Vectors) -> Section:
+        """`vectors` are those of `_embedded`: the section, its heading, its title, then its sentences."""
+        whole, asked = self.asked
+        sentences = vectors[3:]
+        measured = np.array([self.question.measures(piece.text) for piece in pieces], np.float32)
+        stemmed = stems(self.question.text)
+        covered = np.array([_share(stemmed, _words(passage, piece), self.words) for piece in pieces])
+        score = (
+            np.array([SECTION, HEADING, TITLE]) @ (vectors[:3] @ whole)
+            + SENTENCE * (sentences @ whole).max()
+            + ASKED_SENTENCE * (sentences @ asked).max()
+            + SPELLING * _share(_grams(self.question.text), _grams(_whole(passage)), self.grams)
+            + MEASURE * measured.max()
+            - RANK * log1p(place)
+        )
+        fit = sentences @ (whole + asked) / 2 + WORDS * covered + MEASURE * measured
+        return Section(passage, pieces, tuple(float(value) for value in fit), float(score))
+
+
+# -- the answer
+
+
+def window(section: Section, sentences: int, words: int) -> tuple[DraftSentence, ...]:
+    """The best sentence with the neighbours that fit nearly as well, and those it can't be understood without."""
+    best = max(range(len(section.pieces)), key=section.fit.__getitem__)
+    first, last = _with_antecedent(section, best), best
+    while grown := _grown(section, first, last, section.fit[best]):
+        begin, end = _with_antecedent(section, grown[0]), grown[1]
+        if end - begin + 1 > sentences or _length(section, begin, end) > words:
+            break
+        first, last = begin, end
+    return tuple(_sentence(section.passage, piece) for piece in section.pieces[first : last + 1])
+
+
+def _grown(section: Section, first: int, last: int, best: float) -> tuple[int, int] | None:
+    """The window with its better neighbour, or None when neither belongs to it."""
+    around = [index for index in (first - 1, last + 1) if 0 <= index < len(section.pieces)]
+    if not around:
+        return None
+    chosen = max(around, key=section.fit.__getitem__)
+    if last - first + 1 >= CONTEXT and section.fit[chosen] < NEIGHBOUR * best:
+        return None
+    return min(first, chosen), max(last, chosen)
+
+
+_ANAPHORA = re.compile(
+    r"(it|they|this|these|those|that|then|after that|otherwise|both|if not|in that case|the (period|time|amount))\b",
+    re.IGNORECASE,
+)
+
+
+def _with_antecedent(section: Section, index: int) -> int:
+    """The sentence to begin with: "It starts on the day of delivery" says nothing without the one before it."""
+    while index > 0 and _ANAPHORA.match(section.pieces[index].text):
+        index -= 1
+    return index
+
+
+def _length(section: Section, first: int, last: int) -> int:
+    return sum(len(piece.text.split()) for piece in section.pieces[first : last + 1])
+
+
+def _sentence(passage: ShownPassage, piece: Unit) -> DraftSentence:
+    return DraftSentence(
+        text=piece.text,
+        article_id=passage.article_id,
+        section_id=passage.section_id,
+        quote=passage.text[piece.start : piece.end],
+    )
+
+
+# -- the question
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+_ASKING = re.compile(
+    r"(and |so |but )?(how|what|when|where|which|who|why|can|could|do|does|did|is|are|will|would|may|until|till)\b",
+    re.IGNORECASE,
+)
+_MEASURES = (  # what is asked for, and how such a value looks
+    (
+        r"how much|cost|price|\bfees?\b|charge|\$|worth|dollars?|extra|\bpay\b|discount|percent",
+        r"[$€£]\s?\d|\bfree\b|\d\s?%",
+    ),
+    (
+        r"how long|how many (\w+ )?(minutes|hours|days|weeks|months|years)|when\b|until|till\b|by what|deadline|latest"
+        r"|last day|\btime|how soon|how far back|expire|run out|limit",
+        r"\d+(st|nd|rd|th)?\s?(working |business )?(minute|hour|day|week|month|year)|\d\s?[ap]\.m|\d+th\b"
+        r"|\b(January|February|March|April|May|June|July|August|September|October|November|December) \d",
+    ),
+    (r"how (many|big|deep|far|hot|old|tall|large)|(which|what) size|at what|up to|minimum|into how", r"\d"),
+)
+MEASURES = tuple((re.compile(asked, re.I), re.compile(value, re.I)) for asked, value in _MEASURES)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the customer wrote, and the part of it that asks."""
+
+    text: str
+    asked: str
+
+    @classmethod
+    def of(cls, text: str) -> "Question":
+        """Find the asking sentences: those with a question mark, else those that begin like a question, else all."""
+        parts = [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
+        marked = [part for part in parts if part.endswith("?")] or [part for part in parts if _ASKING.match(part)]
+        return cls(text, " ".join(marked) or text)
+
+    def measures(self, sentence: str) -> bool:
+        """Whether the sentence holds a value of the kind that is asked for: a price, a time, a number."""
+        return any(asked.search(self.asked) and value.search(sentence) for asked, value in MEASURES)
+
+
+# -- words
+
+
+def _whole(passage: ShownPassage) -> str:
+    return f"{passage.title}: {passage.heading}. {passage.text}"
+
+
+def _embedded(passage: ShownPassage, pieces: Sequence[Unit]) -> list[str]:
+    """What is embedded of a passage: the section, its heading, its title, and each sentence under its heading."""
+    return [_whole(passage), passage.heading, passage.title, *(f"{passage.heading}: {piece.text}" for piece in pieces)]
+
+
+def _words(passage: ShownPassage, piece: Unit) -> frozenset[str]:
+    return stems(piece.text) | stems(passage.heading)
+
+
+def _grams(text: str) -> frozenset[str]:
+    words = [f" {word} " for word in re.findall(r"[a-z0-9]+", text.lower())]
+    return frozenset(word[at : at + 4] for word in words if len(word) > 4 for at in range(len(word) - 3))
+
+
+def _idf(texts: Sequence[frozenset[str]]) -> dict[str, float]:
+    """Inverse document frequency over what was retrieved: what every section says does not tell them apart."""
+    counts: dict[str, int] = {}
+    for text in texts:
+        for term in text:
+            counts[term] = counts.get(term, 0) + 1
+    return {term: log(1 + (len(texts) + 1) / (0.5 + count)) for term, count in counts.items()}
+
+
+def _share(asked: frozenset[str], text: frozenset[str], weights: dict[str, float]) -> float:
+    """The weighted share of the question's terms, of those any section has, that this text has."""
+    known = {term: weights[term] for term in asked if term in weights}
+    return sum(weight for term, weight in known.items() if term in text) / (sum(known.values()) or 1.0)
