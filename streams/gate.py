@@ -6,12 +6,11 @@ from datetime import timedelta
 from processors.gate import decide, due_at, judge, summary_of
 from processors.policy import Policy
 from processors.ports import Clock, Switch, Verifier
-from schemas.codec import decode
 from schemas.event import Stage
 from schemas.gate import Decision, Disposition, ReplyApproved, TicketEscalated
 from schemas.resolution import Draft, ReplyDrafted
 from schemas.topics import Topic
-from streams.step import Incoming, Input, Outgoing, StageDefinition
+from streams.step import Incoming, Input, Outgoing, StageDefinition, carrying
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,7 @@ def gate(*, verifier: Verifier, switch: Switch, policy: Policy, clock: Clock, li
             return (approved(drafted, drafted.draft, decision, policy),)
         return (escalated(drafted, decision, policy),)
 
-    def read(value: bytes | None) -> ReplyDrafted:
-        return decode(ReplyDrafted, value)
-
-    return StageDefinition(Stage.GATE, (Input(Topic.RESOLUTION, read, handle),))
+    return StageDefinition(Stage.GATE, (Input(Topic.RESOLUTION, carrying(ReplyDrafted), handle),))
 
 
 def approved(drafted: ReplyDrafted, draft: Draft, decision: Decision, policy: Policy) -> Outgoing:

@@ -7,14 +7,13 @@ from dataclasses import asdict
 from processors.errors import Rejected, TryLater
 from processors.ports import Ledger, LedgerHead, Model, Switch
 from processors.resolution import DraftResult, PromptFile, draft
-from schemas.codec import decode
 from schemas.event import Stage
 from schemas.resolution import ReplyDrafted
 from schemas.retrieval import EvidenceFound
 from schemas.router import Tier
 from schemas.topics import Topic
 from streams.retry import patient
-from streams.step import Incoming, Input, Outgoing, StageDefinition
+from streams.step import Incoming, Input, Outgoing, StageDefinition, carrying
 
 
 def resolution(
@@ -52,10 +51,7 @@ def resolution(
         heads = tuple(_head(head) for head in result.heads)
         return (*heads, Outgoing(Topic.RESOLUTION, found.ticket.conversation, drafted))
 
-    def read(value: bytes | None) -> EvidenceFound:
-        return decode(EvidenceFound, value)
-
-    return StageDefinition(Stage.RESOLUTION, (Input(Topic.RETRIEVAL, read, handle),))
+    return StageDefinition(Stage.RESOLUTION, (Input(Topic.RETRIEVAL, carrying(EvidenceFound), handle),))
 
 
 def _head(head: LedgerHead) -> Outgoing:

@@ -7,13 +7,12 @@ from processors.errors import Rejected, TryLater
 from processors.policy import Policy
 from processors.ports import Clock, Customers, Knowledge
 from processors.retrieval import retrieve
-from schemas.codec import decode
 from schemas.event import Stage
 from schemas.retrieval import Evidence, EvidenceFound
 from schemas.router import Band, TicketRouted
 from schemas.topics import Topic
 from streams.retry import patient
-from streams.step import Incoming, Input, Outgoing, StageDefinition
+from streams.step import Incoming, Input, Outgoing, StageDefinition, carrying
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,4 @@ def retrieval(
         found = EvidenceFound(ticket=routed.ticket, admission=routed.admission, route=routed.route, evidence=evidence)
         return (Outgoing(Topic.RETRIEVAL, routed.ticket.conversation, found),)
 
-    def read(value: bytes | None) -> TicketRouted:
-        return decode(TicketRouted, value)
-
-    return StageDefinition(Stage.RETRIEVAL, (Input(Topic.ROUTER, read, handle),))
+    return StageDefinition(Stage.RETRIEVAL, (Input(Topic.ROUTER, carrying(TicketRouted), handle),))

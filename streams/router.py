@@ -3,12 +3,11 @@
 from processors.policy import Policy
 from processors.ports import Classifier, Conversations, Ledger, Switch
 from processors.router import UNKNOWN, route
-from schemas.codec import decode
 from schemas.event import Stage
 from schemas.ingress import TicketReceived
 from schemas.router import TicketRouted
 from schemas.topics import Topic
-from streams.step import Incoming, Input, Outgoing, StageDefinition
+from streams.step import Incoming, Input, Outgoing, StageDefinition, carrying
 
 
 def router(
@@ -24,7 +23,4 @@ def router(
         routed = TicketRouted(ticket=ticket, admission=admission, route=found)
         return (Outgoing(Topic.ROUTER, ticket.conversation, routed),)
 
-    def read(value: bytes | None) -> TicketReceived:
-        return decode(TicketReceived, value)
-
-    return StageDefinition(Stage.ROUTER, (Input(Topic.INBOUND, read, handle),))
+    return StageDefinition(Stage.ROUTER, (Input(Topic.INBOUND, carrying(TicketReceived), handle),))

@@ -16,15 +16,18 @@ from typing import Any, Generic, TypeVar
 
 from processors.errors import DependencyDown, Rejected, Retryable
 from processors.ports import Clock
-from schemas.codec import Undecodable
+from schemas.codec import Undecodable, decode
 from schemas.event import Event, Stage, Step
-from schemas.topics import Header, dead_topic
+from schemas.topics import STAGES, Header, dead_topic
 from streams.metrics import Metrics
 from streams.outage import Outages
 from streams.retry import GiveUp, delay_of, retry, retry_for_ever
 
 E = TypeVar("E")
+T = TypeVar("T", bound=Event)
 Headers = tuple[tuple[str, bytes], ...]
+DEAD_TOPICS = frozenset(dead_topic(stage) for stage in STAGES)
+KEPT = "letter-"  # before the name of a header that a dead letter came with
 Publish = Callable[[str, str | bytes | None, Event | bytes | None, Headers], Awaitable[object]]
 
 logger = logging.getLogger(__name__)
@@ -87,9 +90,14 @@ class Input(Generic[E]):
     """A topic a stage reads: how its bytes become an event, and what is done with it."""
 
     topic: str
-    read: Callable[[bytes | None], E]  # raises Undecodable
+    read: Callable[[Record], E]  # raises Undecodable
     handle: Handler[E]
     last_resort: bool = False  # it carries dead letters: behind it there is nobody else
+
+
+def carrying(event: type[T]) -> Callable[[Record], T]:
+    """How a topic that carries this event is read."""
+    return lambda record: decode(event, record.value)
 
 
 @dataclass(frozen=True)
@@ -193,7 +201,7 @@ async def _handle(record: Record, origin: Origin, definition: StageDefinition, t
     found = _input(definition, origin.topic)
     if found is None:
         raise Undecodable(f"{definition.stage} does not read {origin.topic}")
-    incoming = Incoming(found.read(record.value), record, origin.tries)
+    incoming = Incoming(found.read(record), record, origin.tries)
     started, began = tools.clock.now(), tools.clock.monotonic()
 
     async def attempt() -> tuple[Outgoing, ...]:
@@ -202,19 +210,16 @@ async def _handle(record: Record, origin: Origin, definition: StageDefinition, t
 
     outputs = await tools.outages.patiently(attempt)
     took_ms = (tools.clock.monotonic() - began) * 1000
-    done = (*_steps(incoming.event), Step(stage=definition.stage, started_at=started, took_ms=took_ms))
-    return tuple(_sent(output, done, record) for output in outputs)
+    taken = Step(stage=definition.stage, started_at=started, took_ms=took_ms)
+    return tuple(_stamped(output, incoming, taken) for output in outputs)
 
 
-def _steps(event: object) -> tuple[Step, ...]:
-    return getattr(event, "steps", ())
-
-
-def _sent(output: Outgoing, steps: tuple[Step, ...], record: Record) -> Outgoing:
+def _stamped(output: Outgoing, incoming: Incoming[Any], taken: Step) -> Outgoing:
     """An output with the steps so far, and the trace it belongs to."""
-    event = output.event
-    if isinstance(event, Event) and "steps" in type(event).model_fields:
-        event = event.model_copy(update={"steps": steps})
+    event, record = output.event, incoming.record
+    if isinstance(event, Event) and hasattr(event, "steps"):
+        before = getattr(incoming.event, "steps", event.steps)
+        event = event.model_copy(update={"steps": (*before, taken)})
     trace = tuple(pair for pair in record.headers if pair[0] == Header.TRACEPARENT)
     return replace(output, event=event, headers=(*trace, *output.headers))
 
@@ -257,7 +262,7 @@ async def _put_aside(
         topic, counter = dead_topic(stage), tools.metrics.dead.labels(stage.value, reason)
     else:
         topic, counter = next_try.topic, tools.metrics.retried.labels(stage.value, next_try.topic)
-    headers = _told(record, origin, stage, reason)
+    headers = told(record, origin, stage, reason)
     try:
         await _publish([Outgoing(topic, record.key, record.value, headers)], tools)
     except Rejected as refused:
@@ -265,18 +270,29 @@ async def _put_aside(
     counter.inc()
 
 
-def _told(record: Record, origin: Origin, stage: Stage, reason: str) -> Headers:
-    """The headers of a message put aside: its own, and ours, which nobody else can set."""
+def told(record: Record, origin: Origin, stage: Stage, reason: str) -> Headers:
+    """The headers of a message put aside: its own, and ours, which nobody else can set.
+
+    Those that a dead letter came with are kept under another name: they say what it died of.
+    """
     ours = {
-        Header.STAGE: stage.value,
-        Header.ATTEMPT: str(origin.tries),
-        Header.REASON: reason,
-        Header.SOURCE_TOPIC: origin.topic,
-        Header.SOURCE_PARTITION: str(origin.partition),
-        Header.SOURCE_OFFSET: str(origin.offset),
+        Header.STAGE.value: stage.value,
+        Header.ATTEMPT.value: str(origin.tries),
+        Header.REASON.value: reason,
+        Header.SOURCE_TOPIC.value: origin.topic,
+        Header.SOURCE_PARTITION.value: str(origin.partition),
+        Header.SOURCE_OFFSET.value: str(origin.offset),
     }
-    own = tuple((name, value) for name, value in record.headers if name not in set(ours))
-    return (*own, *((name.value, value.encode()) for name, value in ours.items()))
+    letter = record.topic in DEAD_TOPICS
+    own = [(KEPT + name if letter and name in ours else name, value) for name, value in record.headers]
+    kept = [(name, value) for name, value in own if name not in ours]
+    return (*kept, *((name, value.encode()) for name, value in ours.items()))
+
+
+def letter_header(record: Record, name: Header) -> str:
+    """What a dead letter's header says, also when it comes from a retry topic."""
+    kept = (value for key, value in record.headers if key == KEPT + name)
+    return next((value.decode(errors="replace") for value in kept), record.header(name))
 
 
 def _report(stage: Stage, origin: Origin, error: Exception) -> None:

@@ -1,0 +1,202 @@
+"""The workers: which layers there are, top to bottom, what each is given, and how a process runs them."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import uvloop
+from mode.types import ServiceT
+from prometheus_client import CollectorRegistry
+
+from infra.kafka.producer import Producer
+from processors.policy import Policy
+from processors.ports import (
+    Classifier,
+    Clock,
+    Conversations,
+    Customers,
+    Helpdesk,
+    Knowledge,
+    Ledger,
+    Model,
+    Switch,
+    SwitchTable,
+    Verifier,
+)
+from processors.resolution import PromptFile
+from schemas.event import Stage
+from schemas.router import Tier
+from streams.flight import Limits
+from streams.gate import GateLimits, gate
+from streams.health import Health, serve_health
+from streams.metrics import Metrics
+from streams.outcome import OutcomeLimits, outcome
+from streams.process import operate
+from streams.resolution import resolution
+from streams.retrieval import RetrievalLimits, retrieval
+from streams.router import router
+from streams.stage import Surroundings
+from streams.step import StageDefinition
+from streams.switch import SwitchMirror, SwitchReader
+
+
+class Parts(Protocol):
+    """What the stages need of the world. Only the members of the stages that run are looked at.
+
+    A port that two stages use appears twice where they log in to Postgres with different rights.
+    """
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def policy(self) -> Policy: ...
+    @property
+    def config_hash(self) -> str: ...
+
+    # router
+    @property
+    def admissions(self) -> Conversations: ...  # as the role router
+    @property
+    def classifier(self) -> Classifier: ...
+    @property
+    def router_ledger(self) -> Ledger: ...  # as the role router
+
+    # retrieval
+    @property
+    def knowledge(self) -> Knowledge: ...
+    @property
+    def customers(self) -> Customers: ...
+    @property
+    def retrieval_threshold(self) -> float: ...  # 0-1
+    @property
+    def retrieval_limit(self) -> int: ...  # passages
+    @property
+    def retrieval_timeout(self) -> float: ...  # seconds, for a ticket that is handed over anyway
+
+    # resolution
+    @property
+    def models(self) -> Mapping[Tier, Sequence[Model]]: ...  # in the order they are asked
+    @property
+    def ledger(self) -> Ledger: ...  # as the role resolution
+    @property
+    def prompt(self) -> PromptFile: ...
+    @property
+    def model_deadline(self) -> float: ...  # seconds
+
+    # gate
+    @property
+    def verifier(self) -> Verifier: ...
+    @property
+    def gate_floor(self) -> float: ...  # 0-1
+
+    # outcome
+    @property
+    def conversations(self) -> Conversations: ...  # as the role outcome
+    @property
+    def helpdesk(self) -> Helpdesk: ...
+    @property
+    def switch_table(self) -> SwitchTable: ...
+    @property
+    def claim_lease(self) -> float: ...  # seconds
+    @property
+    def helpdesk_deadline(self) -> float: ...  # seconds
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a worker process runs."""
+
+    bootstrap: str  # Kafka, host:port,host:port
+    switch_staleness: float = 5.0  # seconds
+    limits: Limits = field(default_factory=Limits)
+    slot: str | None = None  # this worker's place, for static group membership
+    health_port: int | None = None  # where /metrics and /health are served; None: nowhere, 0: any free port
+    health_host: str = "127.0.0.1"
+    group_prefix: str = "sluice"
+
+
+LAYERS: Mapping[Stage, Callable[[Parts, Switch], StageDefinition]] = {
+    Stage.ROUTER: lambda parts, switch: router(
+        conversations=parts.admissions,
+        policy=parts.policy,
+        classifier=parts.classifier,
+        ledger=parts.router_ledger,
+        switch=switch,
+    ),
+    Stage.RETRIEVAL: lambda parts, switch: retrieval(
+        knowledge=parts.knowledge,
+        customers=parts.customers,
+        policy=parts.policy,
+        clock=parts.clock,
+        limits=RetrievalLimits(parts.retrieval_threshold, parts.retrieval_limit, parts.retrieval_timeout),
+    ),
+    Stage.RESOLUTION: lambda parts, switch: resolution(
+        models=parts.models,
+        ledger=parts.ledger,
+        switch=switch,
+        prompt=parts.prompt,
+        deadline=parts.model_deadline,
+    ),
+    Stage.GATE: lambda parts, switch: gate(
+        verifier=parts.verifier,
+        switch=switch,
+        policy=parts.policy,
+        clock=parts.clock,
+        limits=GateLimits(parts.retrieval_threshold, parts.gate_floor, parts.config_hash),
+    ),
+    Stage.OUTCOME: lambda parts, switch: outcome(
+        conversations=parts.conversations,
+        helpdesk=parts.helpdesk,
+        switch=switch,
+        clock=parts.clock,
+        limits=OutcomeLimits(parts.claim_lease, parts.helpdesk_deadline),
+    ),
+}
+
+
+def run(
+    stages: Sequence[Stage], options: WorkerOptions, open_parts: Callable[[], AbstractAsyncContextManager[Parts]]
+) -> int:
+    """Run stages until SIGTERM or SIGINT, which drain them; the exit code, which is not 0 after a crash.
+
+    `open_parts` is entered on the event loop, before anything starts, and left when everything has stopped.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(stages, options, open_parts))
+
+
+async def _run(
+    stages: Sequence[Stage], options: WorkerOptions, open_parts: Callable[[], AbstractAsyncContextManager[Parts]]
+) -> int:
+    metrics = Metrics(CollectorRegistry())
+    async with open_parts() as parts, Producer(options.bootstrap) as producer:
+        services, switch = _switch(stages, options, parts, metrics)
+        around = Surroundings(
+            bootstrap=options.bootstrap,
+            publish=producer.publish,
+            clock=parts.clock,
+            metrics=metrics,
+            limits=options.limits,
+            group_prefix=options.group_prefix,
+            slot=options.slot,
+        )
+        health = Health(parts.clock, metrics)
+        definitions = [layer(parts, switch) for stage, layer in LAYERS.items() if stage in stages]
+        with ExitStack() as stack:
+            if options.health_port is not None:
+                stack.enter_context(serve_health(options.health_host, options.health_port, health))
+            return await operate([*services, health], definitions, around)
+
+
+def _switch(
+    stages: Sequence[Stage], options: WorkerOptions, parts: Parts, metrics: Metrics
+) -> tuple[list[ServiceT], SwitchReader]:
+    """One reader for all stages of the process; where outcome runs, it mirrors what it reads."""
+    if Stage.OUTCOME not in stages:
+        reader = SwitchReader(options.bootstrap, parts.clock, metrics, staleness=options.switch_staleness)
+        return [reader], reader
+    mirror = SwitchMirror(parts.switch_table)
+    reader = SwitchReader(options.bootstrap, parts.clock, metrics, staleness=options.switch_staleness, seen=mirror.see)
+    return [mirror, reader], reader
