@@ -50,7 +50,7 @@ Application = Callable[[dict[str, Any], Start], Iterable[bytes]]
 
 
 @contextmanager
-def serve_health(port: int, health: Health, host: str = "0.0.0.0") -> Iterator[int]:
+def serve_health(host: str, port: int, health: Health) -> Iterator[int]:
     """Serve while the context lasts; the port it listens on."""
     metrics: Application = make_wsgi_app(health.metrics.registry)
 
