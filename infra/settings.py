@@ -152,9 +152,6 @@ class Settings(BaseSettings):
     model_frontier: ModelName = _known(
         "MODEL_FRONTIER", "local/extractive", "Model that answers the hard tickets, as provider/name."
     )
-    model_judge: ModelName | None = _known(
-        "MODEL_JUDGE", None, "Model that judges answers in evaluations, as provider/name. Unset: no judge."
-    )
     openai_api_key: SecretStr | None = _known("OPENAI_API_KEY", None, "Key for models named openai/...")
     openai_base_url: str | None = _known(
         "OPENAI_BASE_URL", None, "Address of the OpenAI-compatible service. Unset: the SDK's own."
@@ -168,23 +165,23 @@ class Settings(BaseSettings):
     )
 
     # Policy and gate
-    policy: Path = Field(Path("policy.toml"), description="The policy: hard rules, and what may be answered by itself.")
+    policy: Path | None = Field(
+        None, description="The policy: hard rules, and what may be answered by itself. Unset: the one of the demo shop."
+    )
     gate_floor: float = Field(
         0.92, ge=0, le=1, description="Support the worst sentence of a reply needs to be sent by itself, from 0 to 1."
     )
     retrieval_threshold: float = Field(
         0.3, ge=0, le=1, description="Score the best passage needs to count as a source, from 0 to 1."
     )
+    retrieval_limit: int = Field(6, gt=0, le=50, description="Passages a ticket is given at most.")
     retrieval_timeout: float = Field(
-        2.0, gt=0, description="Longest wait for evidence, in seconds. After it the ticket goes on without."
+        2.0, gt=0, description="Longest wait for the evidence of a ticket that goes to a person anyway, in seconds."
     )
     switch_staleness: float = Field(
         5.0,
         gt=0,
         description="Age at which the last look at the switch counts as unknown, in seconds: nothing is sent.",
-    )
-    reply_expiry: float = Field(
-        3600.0, gt=0, description="Age at which an approved reply goes to a person instead of out, in seconds."
     )
     max_in_flight: int = Field(64, gt=0, description="Tickets a stage works on at the same time.")
 
@@ -217,9 +214,17 @@ class Settings(BaseSettings):
         "HELPDESK_WEBHOOK_SECRET", None, "Signing secret of Standard Webhooks (whsec_...), where HELPDESK is webhook."
     )
 
+    helpdesk_find_url: str | None = _known(
+        "HELPDESK_FIND_URL", None, "Address that says what was done under ?key=. Unset: an unclear reply is parked."
+    )
+    helpdesk_deadline: float = Field(10.0, gt=0, description="Total time of one call of the helpdesk, in seconds.")
+    claim_lease: float = Field(
+        30.0, gt=0, description="How long a worker holds the right to send, in seconds. More than the deadline."
+    )
+
     # What people see
-    otel_endpoint: str | None = _known(
-        "OTEL_EXPORTER_OTLP_ENDPOINT", None, "OpenTelemetry collector for traces. Unset: none are exported."
+    worker_port: int = Field(
+        8701, ge=0, le=65535, description="Port of a worker's /metrics and /health. 0: any free one."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line logged.")
 
@@ -244,17 +249,18 @@ class Settings(BaseSettings):
         return self
 
     def _needs(self) -> dict[str, bool]:
-        providers = {name.partition("/")[0] for name in self._models() if name}
+        providers = {name.partition("/")[0] for name in self._models()}
         webhook = self.helpdesk == "webhook"
         return {
+            "SLUICE_CLAIM_LEASE above SLUICE_HELPDESK_DEADLINE": self.claim_lease <= self.helpdesk_deadline,
             "OPENAI_API_KEY (a model is named openai/...)": "openai" in providers and self.openai_api_key is None,
             "VLLM_BASE_URL (a model is named vllm/...)": "vllm" in providers and self.vllm_base_url is None,
             "HELPDESK_WEBHOOK_URL (HELPDESK is webhook)": webhook and self.helpdesk_webhook_url is None,
             "HELPDESK_WEBHOOK_SECRET (HELPDESK is webhook)": webhook and self.helpdesk_webhook_secret is None,
         }
 
-    def _models(self) -> tuple[str | None, ...]:
-        return (self.model_router, self.model_commodity, self.model_frontier, self.model_judge)
+    def _models(self) -> tuple[str, ...]:
+        return (self.model_router, self.model_commodity, self.model_frontier)
 
     @property
     def artefacts(self) -> Path:
