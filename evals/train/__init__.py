@@ -1,0 +1,1 @@
+"""Fit the trained parts on the train half of a labelled suite."""
