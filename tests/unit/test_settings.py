@@ -32,7 +32,7 @@ def test_the_defaults_of_env_example_are_valid_and_change_nothing() -> None:
     ("name", "value", "fault"),
     [
         ("MODEL_ROUTER", "gpt-4", "MODEL_ROUTER: write it as provider/name"),
-        ("MODEL_JUDGE", "acme/gpt-4", "MODEL_JUDGE: write it as provider/name"),
+        ("MODEL_FRONTIER", "acme/gpt-4", "MODEL_FRONTIER: write it as provider/name"),
         ("MODEL_FRONTIER", "openai/gpt-4", "OPENAI_API_KEY"),
         ("MODEL_FRONTIER", "vllm/llama", "VLLM_BASE_URL"),
         ("HELPDESK", "webhook", "HELPDESK_WEBHOOK_SECRET"),
