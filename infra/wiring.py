@@ -1,0 +1,221 @@
+"""The wiring: the only place that constructs adapters. Each is made when it is first asked for, once."""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+
+from infra.clock import SystemClock
+from infra.embeddings.minilm import MiniLM
+from infra.helpdesk.recorded import RecordedHelpdesk
+from infra.helpdesk.webhook import WebhookHelpdesk
+from infra.models.classifier import LocalClassifier
+from infra.models.roles import bind, close, remote
+from infra.models.verifier import LocalVerifier
+from infra.postgres.conversations import PostgresConversations
+from infra.postgres.customers import PostgresCustomers
+from infra.postgres.knowledge import PostgresKnowledge
+from infra.postgres.ledger import PostgresLedger
+from infra.postgres.pool import Pool, open_pool
+from infra.postgres.switch import PostgresSwitchTable
+from infra.settings import DatabaseRole, Settings, SettingsError
+from processors.policy import Policy, PolicyError
+from processors.ports import (
+    Classifier,
+    Conversations,
+    Customers,
+    Helpdesk,
+    Knowledge,
+    Ledger,
+    Model,
+    SwitchTable,
+    Verifier,
+)
+from processors.resolution import PromptFile, load_prompt
+from processors.router import ModelClassifier
+from processors.templates import texts_of
+from schemas.event import Stage
+from schemas.router import Tier
+
+PROMPTS = Path(__file__).parent.parent / "processors" / "prompts"
+POLICY = Path(__file__).parent / "policy.toml"
+LOCAL_CLASSIFIER = "local/classifier"
+
+ROLES: Mapping[Stage, tuple[DatabaseRole, ...]] = {
+    Stage.ROUTER: ("router",),
+    Stage.RETRIEVAL: ("retrieval",),
+    Stage.RESOLUTION: ("resolution",),
+    Stage.GATE: (),
+    Stage.OUTCOME: ("outcome",),
+}
+
+
+class Adapters:
+    """The adapters that the settings name, on the database pools that were opened for them.
+
+    A member raises SettingsError where a setting cannot be used, naming it, and KeyError where no pool of its login
+    role was opened.
+    """
+
+    def __init__(self, settings: Settings, pools: Mapping[DatabaseRole, Pool]) -> None:
+        self.settings = settings
+        self.pools = pools
+        self.clock = SystemClock()
+        self.retrieval_threshold = settings.retrieval_threshold
+        self.retrieval_limit = settings.retrieval_limit
+        self.retrieval_timeout = settings.retrieval_timeout
+        self.model_deadline = settings.model_deadline
+        self.gate_floor = settings.gate_floor
+        self.claim_lease = settings.claim_lease
+        self.helpdesk_deadline = settings.helpdesk_deadline
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        path = self.settings.policy or POLICY
+        try:
+            return Policy.parse(path.read_text(encoding="utf-8"))
+        except (OSError, PolicyError) as error:
+            raise SettingsError(f"SLUICE_POLICY {path}: {error}") from None
+
+    @property
+    def config_hash(self) -> str:
+        """SHA-256 of the settings that a decision depends on, hex; secrets and addresses are none of them."""
+        parts = (
+            self.settings.model_router,
+            self.settings.model_commodity,
+            self.settings.model_frontier,
+            self.retrieval_threshold,
+            self.retrieval_limit,
+            self.gate_floor,
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @cached_property
+    def embedder(self) -> MiniLM:
+        """Sentence embeddings; the first time on a machine their graph is built, in a few seconds."""
+        return MiniLM(self.settings.home / "cache")
+
+    # -- router
+
+    @cached_property
+    def admissions(self) -> Conversations:
+        """Conversations as the router may touch them."""
+        return PostgresConversations(self.pools["router"])
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The local classifier, or a model that is asked for the intent."""
+        if self.settings.model_router == LOCAL_CLASSIFIER:
+            return LocalClassifier.load(self.settings.artefacts, self.embedder)
+        model = remote(self.settings.model_router, "MODEL_ROUTER", self.settings)
+        instructions = (PROMPTS / "router.md").read_text(encoding="utf-8")
+        return ModelClassifier(model, tuple(self.policy.intents), instructions, self.model_deadline)
+
+    @cached_property
+    def router_ledger(self) -> Ledger:
+        """The ledger as the router may append to it."""
+        return PostgresLedger(self.pools["router"])
+
+    # -- retrieval
+
+    @cached_property
+    def knowledge(self) -> Knowledge:
+        """The help centre."""
+        return PostgresKnowledge(self.pools["retrieval"], self.embedder)
+
+    @cached_property
+    def customers(self) -> Customers:
+        """The records of a proved customer, of the kinds that the policy allows an intent."""
+        return PostgresCustomers(self.pools["retrieval"], self.policy.facts)
+
+    # -- resolution
+
+    @cached_property
+    def models(self) -> Mapping[Tier, Sequence[Model]]:
+        """The drafting models of each tier."""
+        return bind(self.settings, embedder=self.embedder)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger as resolution may append to it."""
+        return PostgresLedger(self.pools["resolution"])
+
+    @cached_property
+    def prompt(self) -> PromptFile:
+        """The drafting prompt."""
+        return load_prompt((PROMPTS / "reply.md").read_text(encoding="utf-8"))
+
+    # -- gate
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """The trained verifier."""
+        return LocalVerifier.load(
+            self.settings.artefacts, self.embedder, floor=self.settings.gate_floor, render=texts_of
+        )
+
+    # -- outcome
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """Conversations as outcome may touch them: claims, items, decisions."""
+        return PostgresConversations(self.pools["outcome"])
+
+    @cached_property
+    def switch_table(self) -> SwitchTable:
+        """The switch as outcome, or else the people, may set it."""
+        return PostgresSwitchTable(self.pools["outcome"] if "outcome" in self.pools else self.pools["people"])
+
+    @cached_property
+    def helpdesk(self) -> Helpdesk:
+        """Where replies and hand-overs go."""
+        if self.settings.helpdesk == "recorded":
+            return RecordedHelpdesk(self.pools["outcome"])
+        url, secret = self.settings.helpdesk_webhook_url, self.settings.helpdesk_webhook_secret
+        if url is None or secret is None:
+            raise SettingsError("HELPDESK is webhook: set HELPDESK_WEBHOOK_URL and HELPDESK_WEBHOOK_SECRET")
+        return WebhookHelpdesk(
+            self._http,
+            url=url,
+            secret=secret.get_secret_value(),
+            clock=self.clock,
+            find_url=self.settings.helpdesk_find_url,
+        )
+
+    @cached_property
+    def _http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient()
+
+    async def aclose(self) -> None:
+        """Close the connections of what was made."""
+        if "models" in vars(self):
+            await close(model for tier in self.models.values() for model in tier)
+        if "_http" in vars(self):
+            await self._http.aclose()
+
+
+@asynccontextmanager
+async def open_adapters(settings: Settings, owner_url: str, roles: Iterable[DatabaseRole]) -> AsyncIterator[Adapters]:
+    """The adapters, with connections for these login roles; everything is closed at the end.
+
+    Raises:
+        DependencyDown: Postgres does not answer.
+        SettingsError: a setting cannot be used.
+    """
+    async with AsyncExitStack() as closing:
+        pools: dict[DatabaseRole, Pool] = {}
+        for role in roles:
+            pools[role] = await open_pool(settings.database_url_for(role, owner_url))
+            closing.push_async_callback(pools[role].close)
+        adapters = Adapters(settings, pools)
+        closing.push_async_callback(adapters.aclose)
+        yield adapters
+
+
+def roles_of(stages: Iterable[Stage]) -> tuple[DatabaseRole, ...]:
+    """The login roles that these stages need."""
+    return tuple(role for stage in stages for role in ROLES[stage])
