@@ -66,10 +66,10 @@ class DraftRequest(_Payload):
 class DraftSentence(_Payload):
     """A sentence and where it comes from."""
 
-    text: str = Field(max_length=2_000)
+    text: str = Field(max_length=1_000)
     article_id: str = Field(max_length=200)
     section_id: str | None = Field(max_length=200)
-    quote: str = Field(max_length=4_000)
+    quote: str = Field(max_length=2_000)
 
 
 class DraftReply(_Payload):

@@ -1,0 +1,250 @@
+"""A model as a server: speaks the OpenAI wire format, answers from the passages it is given, fails on demand.
+
+POST   /v1/chat/completions   a structured answer; the header `x-sluice-fault: NAME` makes this one call fail
+GET    /v1/models             the one model, `scripted`
+PUT    /faults                {"name": "rate-limit", "times": 3, "retry_after": 2}: how the next calls fail
+GET    /requests              how many calls came, and the last of them
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from processors.resolution import DraftReply, DraftRequest, DraftSentence, ShownPassage
+from processors.sentences import units
+
+NAME = "scripted"
+SENTENCES = 2  # of the first passage, in a normal answer
+HUGE = 1024 * 1024  # bytes
+Json = dict[str, Any]
+Answer = Callable[[Json], str]  # a request to the content of the answer
+
+
+class Fault(StrEnum):
+    """How a call can fail."""
+
+    NONE = "none"
+    ERROR = "error"  # 500
+    UNAVAILABLE = "unavailable"  # 503
+    RATE_LIMIT = "rate-limit"  # 429 with Retry-After
+    BAD_REQUEST = "bad-request"  # 400, as for a prompt beyond the window
+    HANG = "hang"  # no byte until the caller goes away
+    DRIP = "drip"  # a byte a second: each read is in time, the answer never
+    TRUNCATED = "truncated"  # the connection closes in the middle of the body
+    CONTENT_TYPE = "content-type"  # a page of HTML
+    GARBAGE = "garbage"  # no JSON
+    CONTENT = "content"  # a chat completion whose content is no JSON
+    SCHEMA = "schema"  # JSON, but not of the schema asked for
+    HUGE = "huge"  # 1 MB
+    NO_CHOICES = "no-choices"
+    REFUSAL = "refusal"
+    LENGTH = "length"  # cut off at max_tokens
+
+
+class Faults(BaseModel):
+    """How the next calls fail."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Fault = Fault.NONE
+    times: int = Field(1, ge=0)
+    retry_after: int = Field(1, ge=0)  # seconds
+
+
+@dataclass
+class Heard:
+    """What the server remembers."""
+
+    calls: int = 0
+    requests: deque[Json] = field(default_factory=lambda: deque(maxlen=100))  # the newest
+    faults: Faults = field(default_factory=Faults)
+    left: int = 0  # calls that still fail
+
+
+def create_model(answer: Answer | None = None) -> Starlette:
+    """The ASGI app; `app.state.heard` is what it remembers. Anybody may set faults: bind it to loopback."""
+    heard, answers = Heard(), answer or answer_of
+
+    async def complete(request: Request) -> Response:
+        asked: Json = await request.json()
+        heard.calls += 1
+        heard.requests.append(asked)
+        fault = _next_fault(heard, request.headers.get("x-sluice-fault"))
+        return FAILURES[fault](heard.faults) if fault in FAILURES else JSONResponse(_spoilt(fault, asked, answers))
+
+    async def set_faults(request: Request) -> Response:
+        try:
+            heard.faults = Faults.model_validate_json(await request.body())
+        except ValidationError as error:
+            return PlainTextResponse(str(error), 422)
+        heard.left = heard.faults.times
+        return Response(status_code=204)
+
+    async def requests(request: Request) -> Response:
+        return JSONResponse({"count": heard.calls, "last": heard.requests[-1] if heard.requests else None})
+
+    async def models(request: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [{"id": NAME, "object": "model", "owned_by": NAME}]})
+
+    app = Starlette(
+        routes=[
+            Route("/v1/chat/completions", complete, methods=["POST"]),
+            Route("/v1/models", models),
+            Route("/faults", set_faults, methods=["PUT"]),
+            Route("/requests", requests),
+        ]
+    )
+    app.state.heard = heard
+    return app
+
+
+# -- normal answers
+
+
+def answer_of(asked: Json) -> str:
+    """What the model says: for a `DraftRequest` the first passage's first sentences, else the least of the schema."""
+    try:
+        request = DraftRequest.model_validate_json(asked["messages"][-1]["content"])
+    except (ValidationError, KeyError, IndexError, TypeError):
+        schema = asked.get("response_format", {}).get("json_schema", {}).get("schema", {})
+        return json.dumps(least(schema, schema.get("$defs", {})))
+    sentences = [sentence for passage in request.passages[:1] for sentence in _first_sentences(passage)]
+    return DraftReply(sentences=tuple(sentences)).model_dump_json()
+
+
+def _first_sentences(passage: ShownPassage) -> list[DraftSentence]:
+    return [
+        DraftSentence(
+            text=piece.text,
+            article_id=passage.article_id,
+            section_id=passage.section_id,
+            quote=passage.text[piece.start : piece.end],
+        )
+        for piece in units(passage.text)[:SENTENCES]
+    ]
+
+
+def least(schema: Json, definitions: Json) -> object:
+    """A smallest value of a JSON schema: first choices, zeros, empty texts and lists."""
+    if "$ref" in schema:
+        return least(definitions.get(schema["$ref"].rpartition("/")[2], {}), definitions)
+    for choices in ("anyOf", "oneOf", "allOf"):
+        if choices in schema:
+            return least(schema[choices][0], definitions)
+    if "const" in schema or "enum" in schema:
+        return schema.get("const", schema.get("enum", [None])[0])
+    match schema.get("type"):
+        case "object":
+            return {name: least(part, definitions) for name, part in schema.get("properties", {}).items()}
+        case "array":
+            return [least(schema.get("items", {}), definitions)] * schema.get("minItems", 0)
+        case "string":
+            return "-" * schema.get("minLength", 0)
+        case "number" | "integer":
+            return schema.get("minimum", 0)
+        case "boolean":
+            return False
+    return None
+
+
+def _completion(asked: Json, content: str) -> Json:
+    shown = sum(len(str(message.get("content"))) for message in asked.get("messages", []))
+    tokens_in, tokens_out = shown // 4 + 1, len(content) // 4 + 1
+    return {
+        "id": "chatcmpl-scripted",
+        "object": "chat.completion",
+        "created": 0,
+        "model": asked.get("model", NAME),
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}],
+        "usage": {
+            "prompt_tokens": tokens_in,
+            "completion_tokens": tokens_out,
+            "total_tokens": tokens_in + tokens_out,
+        },
+    }
+
+
+# -- faults
+
+
+def _next_fault(heard: Heard, header: str | None) -> Fault:
+    if header:
+        return Fault(header)
+    if heard.left <= 0:
+        return Fault.NONE
+    heard.left -= 1
+    return heard.faults.name
+
+
+def _spoilt(fault: Fault, asked: Json, answer: Answer) -> Json:
+    """A chat completion, with what the fault does to it."""
+    content = {Fault.CONTENT: "Sure! Here is your", Fault.SCHEMA: '{"answer": 42}', Fault.HUGE: "x" * HUGE}.get(fault)
+    completion = _completion(asked, answer(asked) if content is None else content)
+    choice = completion["choices"][0]
+    match fault:
+        case Fault.NO_CHOICES:
+            completion["choices"] = []
+        case Fault.REFUSAL:
+            choice["message"] = {"role": "assistant", "content": None, "refusal": "I can't help with that."}
+        case Fault.LENGTH:
+            choice["finish_reason"] = "length"
+            choice["message"]["content"] = choice["message"]["content"][:20]
+    return completion
+
+
+def _status(status: int, kind: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"error": {"message": kind, "type": kind, "code": status}}, status, headers)
+
+
+class _Raw(Response):
+    """A body that does not come as announced: cut off, drop by drop, or not at all. It ends when the caller goes."""
+
+    def __init__(self, sent: bytes = b"", pause: float = 0.0) -> None:
+        super().__init__()
+        self._sent = sent
+        self._pause = pause  # seconds between bytes; 0 sends all at once and breaks off
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._sent:
+            await _gone(receive)
+            return
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(HUGE).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if not self._pause:
+            await send({"type": "http.response.body", "body": self._sent, "more_body": True})
+            return  # the server closes the connection, as one that dies does
+        gone = asyncio.ensure_future(_gone(receive))
+        for byte in self._sent:
+            await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+            if (await asyncio.wait([gone], timeout=self._pause))[0]:
+                break
+        gone.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+FAILURES: dict[Fault, Callable[[Faults], Response]] = {
+    Fault.ERROR: lambda faults: _status(500, "server_error"),
+    Fault.UNAVAILABLE: lambda faults: _status(503, "overloaded"),
+    Fault.BAD_REQUEST: lambda faults: _status(400, "BadRequestError"),
+    Fault.RATE_LIMIT: lambda faults: _status(429, "rate_limit_exceeded", {"retry-after": str(faults.retry_after)}),
+    Fault.HANG: lambda faults: _Raw(),
+    Fault.DRIP: lambda faults: _Raw(b" " * 3600, pause=1.0),
+    Fault.TRUNCATED: lambda faults: _Raw(b'{"choices": [{"mess'),
+    Fault.CONTENT_TYPE: lambda faults: Response("<html>It works!</html>", media_type="text/html"),
+    Fault.GARBAGE: lambda faults: Response('{"choices": [', media_type="application/json"),
+}
