@@ -283,10 +283,11 @@ def told(record: Record, origin: Origin, stage: Stage, reason: str) -> Headers:
         Header.SOURCE_PARTITION.value: str(origin.partition),
         Header.SOURCE_OFFSET.value: str(origin.offset),
     }
-    letter = record.topic in DEAD_TOPICS
-    own = [(KEPT + name if letter and name in ours else name, value) for name, value in record.headers]
-    kept = [(name, value) for name, value in own if name not in ours]
-    return (*kept, *((name, value.encode()) for name, value in ours.items()))
+    letter, again = record.topic in DEAD_TOPICS, delay_of(stage, record.topic) is not None
+    own = [(name, value) for name, value in record.headers if again or not name.startswith(KEPT)]
+    kept = [(KEPT + name, value) for name, value in own if name in ours] if letter else []
+    rest = [(name, value) for name, value in own if name not in ours]
+    return (*rest, *kept, *((name, value.encode()) for name, value in ours.items()))
 
 
 def letter_header(record: Record, name: Header) -> str:

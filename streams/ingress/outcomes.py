@@ -1,0 +1,167 @@
+"""What became of the latest tickets: `tickets.outcome`, read without a consumer group and kept in memory.
+
+Each replica of the edge reads the whole topic, so each can answer for any ticket that is settled. What is accepted and
+not settled is known to the replica that took it.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from processors.errors import DependencyDown
+from processors.ports import Clock
+from schemas.codec import Undecodable, decode
+from schemas.ingress import TicketReceived
+from schemas.outcome import Outcome, TicketSettled
+from schemas.topics import Topic
+from streams.metrics import Metrics
+from streams.retry import pause
+
+KEPT = 50_000  # tickets
+LOOKBACK = timedelta(hours=1)  # how far a fresh edge reads back
+POLL_MS = 200
+GONE_OUT = frozenset({Outcome.SENT, Outcome.APPROVED, Outcome.EDITED})  # their text has reached the customer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the edge remembers of a ticket. Without an outcome it was accepted and is on its way."""
+
+    account: str
+    conversation: str
+    outcome: Outcome | None = None
+    revision: int | None = None
+    reason: str | None = None
+    text: str | None = None  # what the customer got; never a draft
+    settled_at: datetime | None = None
+
+
+class OutcomeView:
+    """The latest tickets, the longest untouched forgotten first."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
+        self._tickets: OrderedDict[UUID, Known] = OrderedDict()
+        self.caught_up = False  # whether the topic was read to its end once
+
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+    def accept(self, ticket: TicketReceived) -> None:
+        """Remember a ticket that Kafka has taken; one that is known stays as it is."""
+        known = self._tickets.get(ticket.ticket_id) or Known(ticket.account, ticket.conversation)
+        self._keep(ticket.ticket_id, known)
+
+    def settle(self, settled: TicketSettled) -> None:
+        """Remember an outcome; the latest stands. A conflict is another message's fate and hides nothing."""
+        known = self._tickets.get(settled.ticket_id)
+        account = settled.account or (known.account if known else None)
+        if account is None or (settled.outcome is Outcome.CONFLICT and known and known.outcome):
+            return
+        told = Known(
+            account=account,
+            conversation=settled.conversation,
+            outcome=settled.outcome,
+            revision=settled.revision,
+            reason=settled.reason,
+            text=settled.text if settled.outcome in GONE_OUT else None,
+            settled_at=settled.settled_at,
+        )
+        if told.text is None and known is not None:
+            told = replace(told, text=known.text)  # a rating or a reopening does not unsend the reply
+        self._keep(settled.ticket_id, told)
+
+    def get(self, ticket_id: UUID) -> Known | None:
+        """What is known of a ticket."""
+        return self._tickets.get(ticket_id)
+
+    def _keep(self, ticket_id: UUID, known: Known) -> None:
+        self._tickets[ticket_id] = known
+        self._tickets.move_to_end(ticket_id)
+        while len(self._tickets) > self._kept:
+            self._tickets.popitem(last=False)
+
+
+@asynccontextmanager
+async def _connected(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        Topic.OUTCOME.value,
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+class OutcomeReader:
+    """Fills a view from the topic, for as long as it runs; an outage is waited for."""
+
+    def __init__(self, bootstrap: str, view: OutcomeView, clock: Clock, metrics: Metrics) -> None:
+        self._bootstrap, self._view, self._metrics = bootstrap, view, metrics
+        self._since = clock.now() - LOOKBACK
+        metrics.outcomes_known.set_function(lambda: len(view))
+
+    async def run(self) -> None:
+        """Read until cancelled. After an outage it goes on from the last outcome it saw."""
+        failures = 0
+        while True:
+            try:
+                async with _connected(self._bootstrap) as consumer:
+                    await self._follow(consumer)
+            except (KafkaError, DependencyDown, OSError) as error:
+                logger.warning("tickets.outcome cannot be read: %s", type(error).__name__)
+            await asyncio.sleep(pause(failures))
+            failures += 1
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        ends = await self._seek(consumer)
+        while True:
+            for messages in (await consumer.getmany(timeout_ms=POLL_MS)).values():
+                for message in messages:
+                    self._read(message)
+            if not self._view.caught_up:
+                positions = [await consumer.position(partition) >= end for partition, end in ends.items()]
+                self._view.caught_up = all(positions)
+
+    async def _seek(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+        """Go to where reading begins; where it has to arrive to be up to date.
+
+        Raises:
+            DependencyDown: the topic is not there.
+        """
+        numbers = consumer.partitions_for_topic(Topic.OUTCOME.value)
+        if not numbers:
+            raise DependencyDown("Kafka", f"no topic {Topic.OUTCOME}")
+        partitions = [TopicPartition(Topic.OUTCOME.value, number) for number in sorted(numbers)]
+        consumer.assign(partitions)
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+        since = int(self._since.timestamp() * 1000)
+        begins = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
+        for partition in partitions:
+            begin = begins.get(partition)
+            consumer.seek(partition, begin.offset if begin else ends[partition])
+        return ends
+
+    def _read(self, message: "ConsumerRecord[bytes, bytes]") -> None:
+        try:
+            settled = decode(TicketSettled, message.value)
+        except Undecodable:
+            self._metrics.outcomes_unreadable.inc()
+            return
+        self._view.settle(settled)
+        self._since = max(self._since, settled.settled_at)
