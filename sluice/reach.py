@@ -2,7 +2,7 @@
 
 from infra.kafka.running import running_kafka
 from infra.postgres.local import find_postgres
-from infra.settings import DatabaseRole, Settings
+from infra.settings import Settings
 from sluice.terminal import DOWN, fail
 
 
@@ -22,11 +22,6 @@ def owner_url(settings: Settings) -> str:
     if local is None:
         fail(f"no Postgres runs in {settings.home}: `sluice up` starts one, or set DATABASE_URL", DOWN)
     return local.url()
-
-
-def database_url(settings: Settings, role: DatabaseRole) -> str:
-    """Postgres as one of the login roles."""
-    return settings.database_url_for(role, owner_url(settings))
 
 
 def edge_url(settings: Settings) -> str:

@@ -12,16 +12,15 @@ import typer
 
 from infra.kafka.producer import Producer
 from infra.kafka.reader import Reader
-from infra.postgres.pool import open_pool
-from infra.postgres.switch import PostgresSwitchTable
 from infra.settings import Settings
+from infra.wiring import open_adapters
 from processors.errors import DependencyDown
 from processors.ports import SwitchRow
 from processors.switch import Board, apply
 from schemas.codec import Undecodable, decode
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.topics import Topic
-from sluice.reach import bootstrap, database_url
+from sluice.reach import bootstrap, owner_url
 from sluice.terminal import DOWN, USAGE, WRONG, AsJson, console, fail, print_json, read_settings, run, show, stderr
 
 app = typer.Typer(help="The kill switch: what may be sent without a person.", no_args_is_help=True)
@@ -133,13 +132,10 @@ async def _attempt(work: Coroutine[Any, Any, T]) -> T | DependencyDown:
 
 
 async def _write_row(settings: Settings, record: SwitchSet) -> SwitchRow | None:
-    pool = await open_pool(database_url(settings, "people"), size=1)
-    try:
-        table = PostgresSwitchTable(pool)
+    async with open_adapters(settings, owner_url(settings), ["people"]) as adapters:
+        table = adapters.switch_table
         current = next((row.stop for row in await table.rows() if row.scope == record.scope), Stop())
         return await table.set(record.model_copy(update={"lifts": current}), offset=None)
-    finally:
-        await pool.close()
 
 
 async def _publish(settings: Settings, record: SwitchSet) -> int | None:
@@ -155,11 +151,8 @@ async def _publish(settings: Settings, record: SwitchSet) -> int | None:
 
 
 async def _rows(settings: Settings) -> tuple[SwitchRow, ...]:
-    pool = await open_pool(database_url(settings, "people"), size=1)
-    try:
-        return await PostgresSwitchTable(pool).rows()
-    finally:
-        await pool.close()
+    async with open_adapters(settings, owner_url(settings), ["people"]) as adapters:
+        return await adapters.switch_table.rows()
 
 
 def read_board(brokers: str) -> Board:

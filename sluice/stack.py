@@ -1,0 +1,119 @@
+"""The whole stack on this machine: Kafka, Postgres, the workers and the edge, started in the background."""
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from infra.daemon import Daemon
+from infra.kafka.admin import Admin
+from infra.kafka.running import RunningKafka, ensure_kafka
+from infra.postgres.local import RunningPostgres, ensure_postgres
+from infra.postgres.migrate import migrate
+from infra.settings import Settings
+from sluice.reach import edge_url
+
+START_TIMEOUT = 90.0  # seconds; the first start builds the embedding graph
+STOP_TIMEOUT = 30.0  # seconds; a worker drains for 20
+WORKER, EDGE = "worker", "edge"
+
+Say = Callable[[str], None]
+
+
+class StackFailed(Exception):
+    """A part did not come up; the message ends with its last log lines."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Kafka and Postgres, ready for the workers: topics created, migrations applied."""
+
+    kafka: RunningKafka
+    postgres: RunningPostgres
+
+
+def start_services(settings: Settings, *, allow_memory: bool, say: Say) -> Services:
+    """Start what is not configured, both at once, and prepare them."""
+    with ThreadPoolExecutor(2) as pool:
+        starting = pool.submit(ensure_kafka, settings, allow_memory=allow_memory)
+        postgres = ensure_postgres(settings)
+        migrate(postgres.owner_url)
+        say(f"Postgres: {'embedded' if postgres.local else 'yours'}")
+        kafka = starting.result()
+    if kafka.keeps_data:
+        Admin(kafka.bootstrap).create_topics()
+    kinds = {"configured": "yours", "local": "a local Apache Kafka", "memory": "in-process, MEMORY ONLY"}
+    say(f"Kafka: {kinds[kafka.kind]} at {kafka.bootstrap}")
+    return Services(kafka, postgres)
+
+
+def daemons(settings: Settings) -> dict[str, Daemon]:
+    """The background processes of this home."""
+    return {name: Daemon((settings.home / "run").resolve(), name) for name in (WORKER, EDGE)}
+
+
+def start_processes(settings: Settings, say: Say) -> None:
+    """Start the workers and the edge, and wait until both are ready.
+
+    Raises:
+        StackFailed: one of them ended, or is not ready in time.
+    """
+    running = daemons(settings)
+    commands = {WORKER: ["worker", "all"], EDGE: ["edge"]}
+    for name, arguments in commands.items():
+        with running[name].lock() as lock:
+            if lock is not None:
+                running[name].spawn([sys.executable, "-m", "sluice.main", *arguments], lock, {})
+    worker_url = f"http://{settings.edge_host}:{settings.worker_port}"
+    _await(running[WORKER], f"{worker_url}/health")
+    say("workers: router, retrieval, resolution, gate, outcome are reading")
+    _await(running[EDGE], f"{edge_url(settings)}/readyz")
+    say(f"edge: {edge_url(settings)}")
+
+
+def stop_processes(settings: Settings) -> list[str]:
+    """Stop the edge, then the workers, which finish what is in flight; their names."""
+    running = daemons(settings)
+    alive = [name for name in (EDGE, WORKER) if running[name].alive()]
+    for name in alive:
+        running[name].stop(STOP_TIMEOUT)
+    return alive
+
+
+def _await(daemon: Daemon, url: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if _ready(url):
+            return
+        if not daemon.alive():
+            break
+        time.sleep(0.1)
+    raise StackFailed(f"{daemon.name} is not ready; {daemon.log} ends:\n{daemon.tail()}")
+
+
+def _ready(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def key_file(settings: Settings) -> Path:
+    """Where a local stack keeps the API key it made for itself."""
+    return settings.home / "api-keys"
+
+
+def ensure_key(settings: Settings) -> None:
+    """Give a local stack a service key of its own where none is configured; the edge and `sluice send` read it."""
+    path = key_file(settings)
+    if not settings.api_keys and not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"sk-{secrets.token_urlsafe(24)}=local:service\n")

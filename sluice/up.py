@@ -1,0 +1,62 @@
+"""`sluice up` and `sluice down`: the whole stack in the background."""
+
+from typing import Annotated
+
+import typer
+
+from infra.kafka.local import KafkaFailed, KafkaUnavailable
+from infra.kafka.running import running_kafka
+from infra.postgres.local import PostgresFailed, find_postgres
+from sluice.stack import StackFailed, daemons, ensure_key, key_file, start_processes, start_services, stop_processes
+from sluice.terminal import DOWN, AsJson, console, fail, print_json, read_settings
+
+
+def up(
+    services: Annotated[
+        bool, typer.Option("--services", help="Only Kafka and Postgres, for workers of your own.")
+    ] = False,
+) -> None:
+    """Start Kafka and Postgres (unless the settings name yours), all workers and the edge; they stay up.
+
+    A fresh deployment drafts and sends nothing: `sluice switch auto --why ...` arms it.
+
+    Examples:
+
+      sluice up
+
+      SLUICE_HOME=/srv/sluice sluice up --services
+    """
+    settings = read_settings()
+    try:
+        start_services(settings, allow_memory=False, say=console.print)
+        if not services:
+            ensure_key(settings)
+            start_processes(settings, console.print)
+    except (KafkaUnavailable, KafkaFailed, PostgresFailed, StackFailed) as error:
+        fail(str(error), DOWN)
+    console.print(f"logs: {settings.home / 'run'}; API keys: {key_file(settings)}; stop with `sluice down`")
+
+
+def down(as_json: AsJson = False) -> None:
+    """Stop what `sluice up` or `sluice demo` started in this SLUICE_HOME; what it holds stays.
+
+    Examples:
+
+      sluice down
+
+      SLUICE_HOME=var/demo sluice down
+    """
+    settings = read_settings()
+    stopped = stop_processes(settings) if any(daemon.alive() for daemon in daemons(settings).values()) else []
+    kafka = running_kafka(settings)
+    if kafka is not None and kafka.kind != "configured":
+        kafka.stop()
+        stopped.append("Kafka")
+    postgres = find_postgres(settings.home / "postgres") if settings.database_url is None else None
+    if postgres is not None:
+        postgres.stop()
+        stopped.append("Postgres")
+    if as_json:
+        print_json({"stopped": stopped})
+    else:
+        console.print("\n".join(f"stopped {name}" for name in stopped) or "nothing was running")
