@@ -2,7 +2,8 @@
 
 import typer
 
-from sluice import dead, schemas, switch, topics
+from sluice import dead, schemas, scripted, switch, topics
+from sluice.edge import edge
 from sluice.migrate import migrate_database
 from sluice.send import send
 from sluice.trace import trace
@@ -21,8 +22,10 @@ RUN, LOOK, PREPARE = "Run", "Look", "Prepare"
 app.command(rich_help_panel=RUN)(up)
 app.command(rich_help_panel=RUN)(down)
 app.command(rich_help_panel=RUN)(worker)
+app.command(rich_help_panel=RUN)(edge)
 app.command(rich_help_panel=RUN)(send)
 app.add_typer(switch.app, name="switch", rich_help_panel=RUN)
+app.add_typer(scripted.app, name="scripted", rich_help_panel=RUN)
 app.command(rich_help_panel=LOOK)(trace)
 app.add_typer(dead.app, name="dead", rich_help_panel=LOOK)
 app.command("migrate", rich_help_panel=PREPARE)(migrate_database)

@@ -1,8 +1,10 @@
 """Where the running stack is: the configured services, else the embedded ones of SLUICE_HOME."""
 
+from pathlib import Path
+
 from infra.kafka.running import running_kafka
 from infra.postgres.local import find_postgres
-from infra.settings import Settings
+from infra.settings import ApiKey, Settings, load_settings
 from sluice.terminal import DOWN, fail
 
 
@@ -27,3 +29,15 @@ def owner_url(settings: Settings) -> str:
 def edge_url(settings: Settings) -> str:
     """The address of the edge."""
     return f"http://{settings.edge_host}:{settings.edge_port}"
+
+
+def key_file(settings: Settings) -> Path:
+    """Where a local stack keeps the API key that was made for it."""
+    return settings.home / "api-keys"
+
+
+def api_keys(settings: Settings) -> tuple[ApiKey, ...]:
+    """The keys of the settings, else the one that was made for the local stack."""
+    if settings.api_keys or not key_file(settings).is_file():
+        return settings.api_keys
+    return load_settings({"SLUICE_API_KEYS_FILE": str(key_file(settings))}).api_keys

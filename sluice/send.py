@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import typer
 
-from sluice.reach import edge_url
+from sluice.reach import api_keys, edge_url
 from sluice.terminal import DOWN, USAGE, WRONG, AsJson, console, fail, print_json, read_settings
 
 POLL = 0.25  # seconds
@@ -44,7 +44,7 @@ def send(
       sluice send --eml message.eml --wait 0
     """
     settings = read_settings()
-    keys = [entry.key.get_secret_value() for entry in settings.api_keys]
+    keys = [entry.key.get_secret_value() for entry in api_keys(settings)]
     token = key or next(iter(keys), None)
     if token is None:
         fail("no API key: give --key, or set SLUICE_API_KEYS", USAGE)

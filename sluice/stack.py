@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
@@ -17,7 +16,7 @@ from infra.kafka.running import RunningKafka, ensure_kafka
 from infra.postgres.local import RunningPostgres, ensure_postgres
 from infra.postgres.migrate import migrate
 from infra.settings import Settings
-from sluice.reach import edge_url
+from sluice.reach import edge_url, key_file
 
 START_TIMEOUT = 90.0  # seconds; the first start builds the embedding graph
 STOP_TIMEOUT = 30.0  # seconds; a worker drains for 20
@@ -102,11 +101,6 @@ def _ready(url: str) -> bool:
         return httpx.get(url, timeout=2).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
-
-
-def key_file(settings: Settings) -> Path:
-    """Where a local stack keeps the API key it made for itself."""
-    return settings.home / "api-keys"
 
 
 def ensure_key(settings: Settings) -> None:

@@ -7,7 +7,8 @@ import typer
 from infra.kafka.local import KafkaFailed, KafkaUnavailable
 from infra.kafka.running import running_kafka
 from infra.postgres.local import PostgresFailed, find_postgres
-from sluice.stack import StackFailed, daemons, ensure_key, key_file, start_processes, start_services, stop_processes
+from sluice.reach import key_file
+from sluice.stack import StackFailed, daemons, ensure_key, start_processes, start_services, stop_processes
 from sluice.terminal import DOWN, AsJson, console, fail, print_json, read_settings
 
 
