@@ -8,7 +8,7 @@ from math import isfinite
 from processors.policy import Policy, RuleHit, amount_rule, hard_rule
 from processors.ports import Source, SwitchView, Verifier
 from schemas.control import SwitchState
-from schemas.gate import Decision, Disposition, SentenceCheck, SourceUsed
+from schemas.gate import Decision, Disposition, ReplyApproved, SentenceCheck, SourceUsed, TicketEscalated
 from schemas.ingress import Proof
 from schemas.resolution import Citation, Draft, ReplyDrafted, Sentence
 from schemas.retrieval import Evidence, Fact, Passage
@@ -347,6 +347,33 @@ def _primary(language: str | None) -> str:
 def due_at(decision: Decision, policy: Policy, now: datetime) -> datetime:
     """When a person should have acted on this decision."""
     return now + timedelta(minutes=policy.sla_minutes(decision.disposition))
+
+
+def leave(drafted: ReplyDrafted, decision: Decision, policy: Policy) -> ReplyApproved | TicketEscalated:
+    """The event by which the ticket leaves the gate: a request to send, a draft to approve, or a hand-over."""
+    if decision.disposition is Disposition.AUTO and drafted.draft is not None:
+        expiry = timedelta(minutes=policy.reply_expiry_minutes(drafted.ticket.channel))
+        return ReplyApproved(
+            ticket=drafted.ticket,
+            admission=drafted.admission,
+            route=drafted.route,
+            evidence=drafted.evidence,
+            draft=drafted.draft,
+            decision=decision,
+            idempotency_key=f"{drafted.ticket.ticket_id}:{drafted.admission.revision}",
+            switch_epoch=decision.switch_epoch,
+            expires_at=decision.decided_at + expiry,
+        )
+    return TicketEscalated(
+        ticket=drafted.ticket,
+        admission=drafted.admission,
+        route=drafted.route,
+        evidence=drafted.evidence,
+        draft=drafted.draft,
+        decision=decision,
+        summary=summary_of(drafted, decision),
+        due_at=due_at(decision, policy, decision.decided_at),
+    )
 
 
 def summary_of(drafted: ReplyDrafted, decision: Decision) -> str:

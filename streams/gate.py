@@ -1,14 +1,13 @@
 """Gate: one decision on each revision, to `tickets.auto-send` or to `tickets.escalation`."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
-from processors.gate import decide, due_at, judge, summary_of
+from processors.gate import decide, judge, leave
 from processors.policy import Policy
 from processors.ports import Clock, Switch, Verifier
 from schemas.event import Stage
-from schemas.gate import Decision, Disposition, ReplyApproved, TicketEscalated
-from schemas.resolution import Draft, ReplyDrafted
+from schemas.gate import ReplyApproved
+from schemas.resolution import ReplyDrafted
 from schemas.topics import Topic
 from streams.step import Incoming, Input, Outgoing, StageDefinition, carrying
 
@@ -42,40 +41,8 @@ def gate(*, verifier: Verifier, switch: Switch, policy: Policy, clock: Clock, li
             config_hash=limits.config_hash,
             now=clock.now(),
         )
-        if decision.disposition is Disposition.AUTO and drafted.draft is not None:
-            return (approved(drafted, drafted.draft, decision, policy),)
-        return (escalated(drafted, decision, policy),)
+        event = leave(drafted, decision, policy)
+        topic = Topic.AUTO_SEND if isinstance(event, ReplyApproved) else Topic.ESCALATION
+        return (Outgoing(topic, drafted.ticket.conversation, event),)
 
     return StageDefinition(Stage.GATE, (Input(Topic.RESOLUTION, carrying(ReplyDrafted), handle),))
-
-
-def approved(drafted: ReplyDrafted, draft: Draft, decision: Decision, policy: Policy) -> Outgoing:
-    """The request to send."""
-    expiry = timedelta(minutes=policy.reply_expiry_minutes(drafted.ticket.channel))
-    event = ReplyApproved(
-        ticket=drafted.ticket,
-        admission=drafted.admission,
-        route=drafted.route,
-        evidence=drafted.evidence,
-        draft=draft,
-        decision=decision,
-        idempotency_key=f"{drafted.ticket.ticket_id}:{drafted.admission.revision}",
-        switch_epoch=decision.switch_epoch,
-        expires_at=decision.decided_at + expiry,
-    )
-    return Outgoing(Topic.AUTO_SEND, drafted.ticket.conversation, event)
-
-
-def escalated(drafted: ReplyDrafted, decision: Decision, policy: Policy) -> Outgoing:
-    """The draft to approve, or the hand-over."""
-    event = TicketEscalated(
-        ticket=drafted.ticket,
-        admission=drafted.admission,
-        route=drafted.route,
-        evidence=drafted.evidence,
-        draft=drafted.draft,
-        decision=decision,
-        summary=summary_of(drafted, decision),
-        due_at=due_at(decision, policy, decision.decided_at),
-    )
-    return Outgoing(Topic.ESCALATION, drafted.ticket.conversation, event)
