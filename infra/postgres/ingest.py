@@ -65,6 +65,9 @@ async def ingest(
     async with borrowed(pool) as connection, connection.transaction():
         await connection.execute(query("lock_ingest"))
         done = [await _store(connection, article, parts, vectors, at) for article, parts in chunks]
+        if {"added", "changed"} & set(done):
+            await connection.execute(query("forget_words"))
+            await connection.execute(query("count_words"))
     return IngestReport(
         added=done.count("added"),
         changed=done.count("changed"),
@@ -193,7 +196,6 @@ def _section(article: Article, version: int, position: int, chunk: _Chunk, vecto
         "heading": storable(chunk.section.heading),
         "text": storable(chunk.section.text),
         "audience": article.audience,
-        "language": article.language,
         "embedded_hash": chunk.hash,
         "embedding": vectors[chunk.hash],
     }

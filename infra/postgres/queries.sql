@@ -46,20 +46,24 @@ select record_decision(%(ticket)s, %(revision)s, %(disposition)s, %(rule)s, %(re
 select record, kind, fields from customer_facts(%(customer)s, %(kinds)s);
 
 -- name: search
--- Hybrid search of the sections valid at a moment. Full text: any stemmed word of the query, ranked by cover density.
--- Vector: exact cosine. Both rankings are fused by reciprocal rank (Cormack et al. 2009, k = 60).
-with asked as (
-    select
-        replace(plainto_tsquery('english', %(query)s)::text, '&', '|')::tsquery as words,
-        %(vector)s::vector as vector
+-- Hybrid search of the sections valid at a moment, fused by reciprocal rank (Cormack et al. 2009, k = 60). Vector: exact
+-- cosine. Full text: cover density of the query's 16 rarest words, any of them; all words of a long ticket take ten times
+-- as long and rank worse. It weighs a quarter: alone it finds half of what the vectors find.
+with words as (
+    select string_agg(format('''%%s''', replace(replace(lexeme, '\', '\\'), '''', '''''')), ' | ')::tsquery as words
+    from (
+        select lexeme
+        from unnest(to_tsvector('english', %(query)s)) join kb_word on word = lexeme
+        order by sections, word
+        limit 16
+    ) as rarest
 ),
 current as materialized (
     select
-        s.article_id, s.section_id, s.version, s.heading, s.text, a.title, a.url, a.language,
-        nullif(a.review_by, 'infinity') as review_by,
-        1 - (s.embedding <=> asked.vector) as cosine,
-        case when s.search @@ asked.words then ts_rank_cd(s.search, asked.words) else 0 end as fulltext
-    from asked, kb_section as s join kb_article as a using (article_id, version)
+        s.article_id, s.section_id, s.version, s.heading, s.text, a.title, a.url, a.language, a.review_by,
+        1 - (s.embedding <=> %(vector)s::vector) as cosine,
+        case when s.search @@ words then ts_rank_cd(s.search, words) else 0 end as fulltext
+    from words, kb_section as s join kb_article as a using (article_id, version)
     where a.audience = 'public' and s.audience = 'public' and a.valid_from <= %(at)s and %(at)s < a.valid_to
 ),
 ranked as (
@@ -74,7 +78,7 @@ select
     coalesce(review_by < %(at)s, false) as stale,
     cosine,
     fulltext,
-    1.0 / (60 + vector_rank) + case when fulltext > 0 then 1.0 / (60 + fulltext_rank) else 0 end as fused
+    1.0 / (60 + vector_rank) + case when fulltext > 0 then 0.25 / (60 + fulltext_rank) else 0 end as fused
 from ranked
 order by fused desc, cosine desc, article_id, section_id
 limit %(limit)s;
@@ -110,9 +114,9 @@ insert into kb_section
 values (
     %(article_id)s, %(version)s, %(section_id)s, %(position)s, %(heading)s, %(text)s, %(audience)s, %(embedded_hash)s,
     %(embedding)s,
-    setweight(to_tsvector(search_config(%(language)s), %(title)s), 'A')
-        || setweight(to_tsvector(search_config(%(language)s), %(heading)s), 'A')
-        || to_tsvector(search_config(%(language)s), %(text)s)
+    setweight(to_tsvector('english', %(title)s), 'A')
+        || setweight(to_tsvector('english', %(heading)s), 'A')
+        || to_tsvector('english', %(text)s)
 );
 
 -- name: section_embeddings
@@ -123,6 +127,15 @@ select section_id, embedded_hash from kb_section where article_id = %(article_id
 -- Give a section another embedder's vector; its text stays.
 update kb_section set embedded_hash = %(embedded_hash)s, embedding = %(embedding)s
 where article_id = %(article_id)s and version = %(version)s and section_id = %(section_id)s;
+
+-- name: forget_words
+-- The first half of counting the words anew.
+delete from kb_word;
+
+-- name: count_words
+-- In how many public sections each word stands.
+insert into kb_word (word, sections)
+select word, ndoc from ts_stat('select search from kb_section where audience = ''public''');
 
 -- name: update_version
 -- Change what is said about a version, never what it says: its review date and the end of its validity.

@@ -41,10 +41,13 @@ create table kb_section (
 );
 create index kb_section_search on kb_section using gin (search);
 create index kb_section_embedded on kb_section (embedded_hash);
+alter table kb_section alter column embedding set storage plain;  -- in the row: every search reads all of them
 
-create function search_config(language text) returns regconfig
-language sql immutable parallel safe
-return case when language like 'en%' then 'english'::regconfig else 'simple'::regconfig end;
+-- In how many public sections a stemmed word stands: the rarest words of a long ticket are the ones worth ranking by.
+create table kb_word (
+    word text primary key,
+    sections integer not null
+);
 
 -- The customers' own records. `fields` is flat or nested as the shop keeps it.
 create table crm_customer (

@@ -31,7 +31,7 @@ create policy stage on kb_article for select to sluice_retrieval using (audience
 create policy stage on kb_section for select to sluice_retrieval using (audience = 'public');
 create policy people on kb_article for select to sluice_people using (true);
 create policy people on kb_section for select to sluice_people using (true);
-grant select on kb_article, kb_section to sluice_retrieval, sluice_people;
+grant select on kb_article, kb_section, kb_word to sluice_retrieval, sluice_people;
 
 -- Customers. The router turns a proof into a customer, so it may look up the one address it has named.
 create policy stage on crm_customer for select to sluice_router

@@ -465,7 +465,7 @@ grant execute on function
     admit(uuid, text, text, text, text, text, text, text, timestamptz)
     to sluice_router;
 grant execute on function ledger_append(text, text) to sluice_router, sluice_resolution;
-grant execute on function customer_facts(text, text[]), search_config(text) to sluice_retrieval;
+grant execute on function customer_facts(text, text[]) to sluice_retrieval;
 grant execute on function
     switch_lock(), strictness(text), stopping_scope(text, text, text), not_held_by(text, text, integer),
     claim(uuid, text, integer, text, text, text, text, text, double precision, uuid),
