@@ -45,6 +45,15 @@ class Metrics:
         self.waits = counter("dependency_waits", "Pauses before a dependency is asked again.", "stage", "dependency")
         self.outages = gauge("dependencies_down", "Dependencies the stage waits for now.", "stage")
 
+        # The edge
+        self.accepted = counter("accepted", "Tickets the edge took and Kafka acknowledged, by channel.", "channel")
+        self.refused = counter("refused", "Requests the edge answered with a problem, by status.", "status")
+        self.publish_seconds = Histogram(
+            "sluice_publish_seconds", "Time until Kafka acknowledged a ticket.", buckets=SECONDS, registry=registry
+        )
+        self.outcomes_known = gauge("outcomes_known", "Tickets the edge can tell the state of.")
+        self.outcomes_unreadable = counter("outcomes_unreadable", "Records of tickets.outcome nobody can read.")
+
         # The switch
         self.switch_epoch = gauge("switch_epoch", "Offset of the newest switch record read, -1 before the first.")
         self.switch_age = gauge("switch_age_seconds", "Time since the switch was last known to be up to date.")
