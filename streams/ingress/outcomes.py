@@ -16,7 +16,6 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from processors.errors import DependencyDown
 from processors.ports import Clock
 from schemas.codec import Undecodable, decode
 from schemas.ingress import TicketReceived
@@ -93,7 +92,7 @@ class OutcomeView:
 
 
 @asynccontextmanager
-async def _connected(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def _reading(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
         Topic.OUTCOME.value,
         bootstrap_servers=bootstrap,
@@ -121,9 +120,10 @@ class OutcomeReader:
         failures = 0
         while True:
             try:
-                async with _connected(self._bootstrap) as consumer:
+                async with _reading(self._bootstrap) as consumer:
+                    failures = 0
                     await self._follow(consumer)
-            except (KafkaError, DependencyDown, OSError) as error:
+            except KafkaError as error:
                 logger.warning("tickets.outcome cannot be read: %s", type(error).__name__)
             await asyncio.sleep(pause(failures))
             failures += 1
@@ -139,16 +139,8 @@ class OutcomeReader:
                 self._view.caught_up = all(positions)
 
     async def _seek(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
-        """Go to where reading begins; where it has to arrive to be up to date.
-
-        Raises:
-            DependencyDown: the topic is not there.
-        """
-        numbers = consumer.partitions_for_topic(Topic.OUTCOME.value)
-        if not numbers:
-            raise DependencyDown("Kafka", f"no topic {Topic.OUTCOME}")
-        partitions = [TopicPartition(Topic.OUTCOME.value, number) for number in sorted(numbers)]
-        consumer.assign(partitions)
+        """Go to where reading begins; where it has to arrive to be up to date."""
+        partitions = sorted(consumer.assignment())
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
         since = int(self._since.timestamp() * 1000)
         begins = await consumer.offsets_for_times(dict.fromkeys(partitions, since))

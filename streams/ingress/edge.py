@@ -1,0 +1,401 @@
+"""The HTTP edge: takes tickets and raw mail, answers 202 once Kafka has them, and tells what became of them.
+
+POST /v1/tickets        a message as JSON
+POST /v1/email          a raw message (RFC 5322), by a key of scope service: whoever may post mail vouches for it
+GET  /v1/tickets/{id}   the state of a ticket, for the account that sent it
+GET  /livez, /readyz, /metrics
+"""
+
+import asyncio
+import hashlib
+import logging
+import re
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+from uuid import UUID, uuid4
+
+from fastapi import Depends, FastAPI, Header, Request, Response, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import generate_latest
+from pydantic import BaseModel, Field, ValidationError
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from processors.errors import DependencyDown, Rejected
+from processors.ingress import LanguageOf, Malformed, NotAllowed, TooLarge
+from processors.ingress.api import ApiKey, TicketRequest, receive_api
+from processors.ingress.email import MAX_MAIL_BYTES, Mailbox, receive_email
+from processors.ports import Clock
+from schemas.event import Stage, Step
+from schemas.ingress import MAX_MESSAGE_BYTES, TicketReceived
+from schemas.outcome import Outcome
+from schemas.topics import Header as KafkaHeader
+from schemas.topics import Topic
+from streams.ingress.outcomes import Known, OutcomeView
+from streams.ingress.problem import MEDIA_TYPE, Problem, Refused
+from streams.metrics import Metrics
+from streams.step import Publish
+
+RETRY_AFTER = "5"  # seconds
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EdgeLimits:
+    """How much the edge takes, and how long it waits."""
+
+    ticket_bytes: int = MAX_MESSAGE_BYTES
+    mail_bytes: int = MAX_MAIL_BYTES
+    publish_within: float = 10.0  # seconds for Kafka's acknowledgement
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What the edge works with."""
+
+    publish: Publish  # raises DependencyDown where Kafka does not acknowledge
+    keys: Mapping[str, ApiKey]  # by the SHA-256 of the key, hex: `keys_of`
+    mailbox: Mailbox
+    outcomes: OutcomeView
+    clock: Clock
+    metrics: Metrics
+    language: LanguageOf | None = None
+    limits: EdgeLimits = EdgeLimits()
+
+
+def keys_of(keys: Iterable[tuple[str, ApiKey]]) -> dict[str, ApiKey]:
+    """Keys as the edge holds them: hashed, so that a look-up takes no longer for a key that is almost right."""
+    return {_digest(secret): key for secret, key in keys}
+
+
+class Accepted(BaseModel):
+    """Kafka has the ticket: it is settled sooner or later, whatever happens."""
+
+    ticket_id: UUID
+    conversation: str
+
+
+class TicketState(BaseModel):
+    """What is known of a ticket."""
+
+    ticket_id: UUID
+    conversation: str
+    state: Literal["pending", "settled"]
+    outcome: Outcome | None = Field(None, description="How it ended, or what was done since; null while pending.")
+    revision: int | None = None
+    reason: str | None = Field(None, description="Why, in words. For keys of scope service only.")
+    text: str | None = Field(None, description="The reply the customer got. Drafts are not shown here.")
+    settled_at: datetime | None = None
+
+
+def create_edge(
+    doors: Doors, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None
+) -> FastAPI:
+    """The ASGI app. `lifespan` starts and stops what runs beside it."""
+    app = FastAPI(title="Sluice", version="1", summary="Support tickets in, outcomes out.", lifespan=lifespan)
+    app.state.doors = doors
+    app.add_middleware(LastResort, metrics=doors.metrics)
+    app.post("/v1/tickets", **_posting(TicketRequest, "application/json"))(post_ticket)
+    app.post("/v1/email", **_posting(None, "message/rfc822"))(post_email)
+    app.get("/v1/tickets/{ticket_id}", responses=_problems(401, 404, 422), tags=["tickets"])(get_ticket)
+    app.get("/livez", tags=["operations"])(livez)
+    app.get("/readyz", responses=_problems(503), tags=["operations"])(readyz)
+    app.get("/metrics", response_class=Response, tags=["operations"])(metrics)
+    for kind in (Refused, DependencyDown, Rejected, RequestValidationError, HTTPException, ClientDisconnect):
+        app.add_exception_handler(kind, refuse)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    return app
+
+
+def doors_of(request: Request) -> Doors:
+    """The doors of the app that serves this request."""
+    doors: Doors = request.app.state.doors
+    return doors
+
+
+InDoors = Annotated[Doors, Depends(doors_of)]
+
+
+# -- who asks
+
+_bearer = HTTPBearer(auto_error=False, description="The API key.")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The API key, where Authorization is taken.")
+
+
+def authenticate(
+    doors: InDoors,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    header: Annotated[str | None, Security(_header)],
+) -> ApiKey:
+    """The key that came with the request, before anything of its body is read.
+
+    Raises:
+        Refused: 401, there is none or it is unknown.
+    """
+    given = bearer.credentials if bearer else header
+    if not given:
+        raise _unauthorised("send an API key as Authorization: Bearer KEY or as X-API-Key")
+    key = doors.keys.get(_digest(given))
+    if key is None:
+        raise _unauthorised("this API key is unknown")
+    return key
+
+
+def _unauthorised(detail: str) -> Refused:
+    return Refused(401, detail, field="Authorization", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+Authenticated = Annotated[ApiKey, Depends(authenticate)]
+
+
+# -- what they ask
+
+
+async def post_ticket(
+    request: Request,
+    doors: InDoors,
+    key: Authenticated,
+    idempotency_key: Annotated[
+        str | None, Header(description="Names the message: sent again with the same body, it is the same ticket.")
+    ] = None,
+) -> Accepted:
+    """Take a customer's message. Without an Idempotency-Key or a message_id, a retry makes a second ticket."""
+    raw = await _body(request, "application/json", doors.limits.ticket_bytes)
+    posted = _posted(raw)
+    received_at, began = doors.clock.now(), doors.clock.monotonic()
+    ticket = await asyncio.to_thread(
+        receive_api,
+        posted,
+        key=key,
+        idempotency_key=idempotency_key,
+        random_id=uuid4(),
+        received_at=received_at,
+        language=doors.language,
+    )
+    return await _accept(ticket, began, request, doors)
+
+
+async def post_email(request: Request, doors: InDoors, key: Authenticated) -> Accepted:
+    """Take a raw message from the mail server. What its topmost Authentication-Results says is believed."""
+    if key.scope != "service":
+        raise Refused(403, "mail is taken from keys of scope service only", field="Authorization")
+    raw = await _body(request, "message/rfc822", doors.limits.mail_bytes)
+    received_at, began = doors.clock.now(), doors.clock.monotonic()
+    ticket = await asyncio.to_thread(
+        receive_email, raw, mailbox=doors.mailbox, received_at=received_at, language=doors.language
+    )
+    return await _accept(ticket, began, request, doors)
+
+
+async def get_ticket(ticket_id: UUID, doors: InDoors, key: Authenticated) -> TicketState:
+    """Tell what became of a ticket. Known are the ones this edge took, and the ones settled of late."""
+    known = doors.outcomes.get(ticket_id)
+    if known is None or not _may_read(key, known, doors.mailbox):
+        raise Refused(404, "no such ticket of this account, or it was settled long ago", field="ticket_id")
+    return TicketState(
+        ticket_id=ticket_id,
+        conversation=known.conversation,
+        state="pending" if known.outcome is None else "settled",
+        outcome=known.outcome,
+        revision=known.revision,
+        reason=known.reason if key.scope == "service" else None,
+        text=known.text,
+        settled_at=known.settled_at,
+    )
+
+
+def _may_read(key: ApiKey, known: Known, mailbox: Mailbox) -> bool:
+    return known.account == key.account or (known.account == mailbox.account and key.scope == "service")
+
+
+async def livez() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+async def readyz(doors: InDoors) -> dict[str, str]:
+    """The edge has read the latest outcomes, so Kafka answers and every state can be told."""
+    if not doors.outcomes.caught_up:
+        raise Refused(503, "tickets.outcome is not read to its end yet", headers={"Retry-After": "1"})
+    return {"status": "ready"}
+
+
+async def metrics(doors: InDoors) -> Response:
+    """Metrics in the text format of Prometheus."""
+    return Response(generate_latest(doors.metrics.registry), media_type="text/plain; version=0.0.4")
+
+
+# -- reading and publishing
+
+
+async def _body(request: Request, media_type: str, limit: int) -> bytes:
+    """The body, never more of it than the limit.
+
+    Raises:
+        Refused: 415, it is something else; 413, it is too large.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
+        raise Refused(415, f"send the body as {media_type}", field="Content-Type")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(415, "send the body uncompressed", field="Content-Encoding")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge("body", limit)
+    return bytes(body)
+
+
+def _posted(raw: bytes) -> TicketRequest:
+    try:
+        return TicketRequest.model_validate_json(raw)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        if fault["type"] == "json_invalid":
+            raise Refused(400, f"the body is no JSON: {fault['msg']}", field="body") from None
+        raise Refused(422, fault["msg"], field=_place(fault["loc"])) from None
+
+
+def _place(loc: Iterable[int | str]) -> str:
+    return ".".join(str(part) for part in loc) or "body"
+
+
+async def _accept(ticket: TicketReceived, began: float, request: Request, doors: Doors) -> Accepted:
+    """Publish, wait for the acknowledgement, and only then promise anything.
+
+    Raises:
+        DependencyDown: Kafka does not acknowledge; it may have the ticket all the same.
+    """
+    took_ms = (doors.clock.monotonic() - began) * 1000
+    done = Step(stage=Stage.INGRESS, started_at=ticket.received_at, took_ms=took_ms)
+    event = ticket.model_copy(update={"steps": (done,)})
+    published = doors.clock.monotonic()
+    try:
+        async with asyncio.timeout(doors.limits.publish_within):
+            await doors.publish(Topic.INBOUND, ticket.conversation, event, _trace(request))
+    except TimeoutError:
+        raise DependencyDown("Kafka", "no acknowledgement in time") from None
+    doors.metrics.publish_seconds.observe(doors.clock.monotonic() - published)
+    doors.metrics.accepted.labels(ticket.channel.value).inc()
+    doors.outcomes.accept(ticket)
+    return Accepted(ticket_id=ticket.ticket_id, conversation=ticket.conversation)
+
+
+def _trace(request: Request) -> tuple[tuple[str, bytes], ...]:
+    """The caller's trace goes on with the ticket (W3C Trace Context)."""
+    parent = request.headers.get("traceparent", "")
+    return ((KafkaHeader.TRACEPARENT.value, parent.encode()),) if TRACEPARENT.fullmatch(parent) else ()
+
+
+# -- refusals
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    """Any expected failure as a problem."""
+    refused = _refused(error)
+    doors_of(request).metrics.refused.labels(str(refused.status)).inc()
+    return refused.response()
+
+
+def _refused(error: Exception) -> Refused:
+    match error:
+        case Refused():
+            return error
+        case Malformed():
+            return Refused(422, str(error), field=error.field)
+        case NotAllowed():
+            return Refused(403, str(error), field=error.field)
+        case TooLarge():
+            return Refused(413, str(error), field=error.field)
+        case Rejected():
+            return Refused(413, "the ticket is larger than its topic takes", field="body")
+        case DependencyDown():
+            detail = "the ticket is not safe yet: send it again, with the same Idempotency-Key"
+            return Refused(503, detail, headers={"Retry-After": RETRY_AFTER})
+        case RequestValidationError():
+            fault = error.errors()[0]
+            return Refused(422, fault["msg"], field=_place(fault["loc"][1:]))
+        case ClientDisconnect():
+            return Refused(400, "the body ended too early", field="body")
+        case HTTPException():
+            return Refused(error.status_code, HTTPStatus(error.status_code).description, headers=error.headers)
+    raise error
+
+
+class LastResort:
+    """Answers 500 where nothing else did, so that a bug is a problem document too, and shows no text of a ticket."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            _report(error)
+            self._metrics.refused.labels("500").inc()
+            await Refused(500, "a fault of ours; it is logged").response()(scope, receive, send)
+
+
+def _report(error: Exception) -> None:
+    """Log a bug by type and place: its text may be a customer's."""
+    place = "".join(traceback.format_tb(error.__traceback__)[-3:])
+    logger.error("%s at %s", type(error).__name__, place)
+
+
+# -- the description of it all
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The refusals of a route."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def _posting(body: type[BaseModel] | None, media_type: str) -> dict[str, Any]:
+    """How a route that takes a body is described: its body is read by hand, after the key is checked."""
+    schema = {"$ref": f"#/components/schemas/{body.__name__}"} if body else {"type": "string", "format": "binary"}
+    return {
+        "status_code": 202,
+        "tags": ["tickets"],
+        "responses": _problems(400, 401, 403, 413, 415, 422, 500, 503),
+        "openapi_extra": {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}},
+    }
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if not app.openapi_schema:
+        described = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        models: list[tuple[type[BaseModel], Literal["validation"]]] = [
+            (TicketRequest, "validation"),
+            (Problem, "validation"),
+        ]
+        _, schemas = models_json_schema(models, ref_template="#/components/schemas/{model}")
+        described["components"]["schemas"] |= schemas["$defs"]
+        app.openapi_schema = described
+    return app.openapi_schema

@@ -1,0 +1,138 @@
+"""The edge as a process: its producer, its view of outcomes and its server on one event loop, until a signal."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from infra.kafka.producer import Producer
+from infra.settings import Settings
+from processors.errors import DependencyDown
+from processors.ingress import LanguageOf
+from processors.ingress.api import ApiKey
+from processors.ingress.email import Mailbox
+from processors.ports import Clock
+from streams.ingress.edge import Doors, EdgeLimits, create_edge, keys_of
+from streams.ingress.mail import mailbox_of
+from streams.ingress.outcomes import OutcomeReader, OutcomeView
+from streams.metrics import Metrics
+
+MOST_AT_ONCE = 1000  # requests; beyond it the server answers 503
+DRAIN_WITHIN = 15  # seconds for the requests in flight
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EdgeOptions:
+    """How an edge process runs."""
+
+    bootstrap: str  # Kafka, host:port,host:port
+    keys: Sequence[tuple[str, ApiKey]]
+    mailbox: Mailbox
+    host: str = "127.0.0.1"
+    port: int = 8700  # 0: any free one
+    limits: EdgeLimits = field(default_factory=EdgeLimits)
+
+
+def options_of(settings: Settings, bootstrap: str) -> EdgeOptions:
+    """The edge as the settings describe it."""
+    return EdgeOptions(
+        bootstrap=bootstrap,
+        keys=[(entry.key.get_secret_value(), ApiKey(entry.account, entry.scope)) for entry in settings.api_keys],
+        mailbox=mailbox_of(settings),
+        host=settings.edge_host,
+        port=settings.edge_port,
+        limits=EdgeLimits(ticket_bytes=settings.max_ticket_bytes),
+    )
+
+
+def run_edge(
+    options: EdgeOptions,
+    clock: Clock,
+    language: LanguageOf | None = None,
+    listening: Callable[[str], None] = lambda address: None,
+) -> int:
+    """Serve until SIGTERM or SIGINT, which let the requests in flight end; the exit code.
+
+    It starts without Kafka too, answering 503 until Kafka is there. `listening` is told the address, once it is bound.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(serve_edge(options, clock, language, listening))
+
+
+async def serve_edge(
+    options: EdgeOptions,
+    clock: Clock,
+    language: LanguageOf | None = None,
+    listening: Callable[[str], None] = lambda address: None,
+) -> int:
+    """As `run_edge`, on the running loop."""
+    metrics, outcomes = Metrics(CollectorRegistry()), OutcomeView()
+    producer = Producer(options.bootstrap, client_id="sluice-edge", deadline=options.limits.publish_within)
+    doors = Doors(
+        publish=producer.publish,
+        keys=keys_of(options.keys),
+        mailbox=options.mailbox,
+        outcomes=outcomes,
+        clock=clock,
+        metrics=metrics,
+        language=language,
+        limits=options.limits,
+    )
+
+    @asynccontextmanager
+    async def beside(_: FastAPI) -> AsyncIterator[None]:
+        reading = asyncio.create_task(OutcomeReader(options.bootstrap, outcomes, clock, metrics).run())
+        try:
+            await _connect(producer)
+            yield
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+            await producer.stop()
+
+    server = _Server(_config(create_edge(doors, beside), options))
+    socket = server.config.bind_socket()
+    host, port = socket.getsockname()[:2]
+    listening(f"http://{host}:{port}")
+    await server.serve(sockets=[socket])
+    return 0 if server.started else 1
+
+
+async def _connect(producer: Producer) -> None:
+    try:
+        await producer.start()
+    except DependencyDown as error:
+        logger.warning("%s; tickets are refused with 503 until it is back", error)
+
+
+def _config(app: FastAPI, options: EdgeOptions) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=options.host,
+        port=options.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MOST_AT_ONCE,
+        timeout_graceful_shutdown=DRAIN_WITHIN,
+    )
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End on a signal and return; uvicorn's own would raise the signal again and spoil the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
