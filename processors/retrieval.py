@@ -120,15 +120,14 @@ def _shortened(text: str) -> str:
     if len(text) <= QUERY_CHARS:
         return text
     parts = [part.strip() for part in _SENTENCE_END.split(text) if part.strip()]
-    asked = [part for part in parts if part.endswith("?")]
-    room = QUERY_CHARS - len(" ".join(asked))
-    kept = set(asked)
-    for part in parts:
-        room -= 0 if part in kept else len(part) + 1
+    kept = {place for place, part in enumerate(parts) if part.endswith("?")}
+    room = QUERY_CHARS - sum(len(parts[place]) + 1 for place in kept)
+    for place, part in enumerate(parts):
+        room -= 0 if place in kept else len(part) + 1
         if room < 0:
             break
-        kept.add(part)
-    return " ".join(part for part in parts if part in kept)[:QUERY_CHARS]
+        kept.add(place)
+    return " ".join(parts[place] for place in sorted(kept))[:QUERY_CHARS]
 
 
 # -- sources that disagree
