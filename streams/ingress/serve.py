@@ -1,7 +1,6 @@
 """The edge as a process: its producer, its view of outcomes and its server on one event loop, until a signal."""
 
 import asyncio
-import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -14,7 +13,6 @@ from prometheus_client import CollectorRegistry
 
 from infra.kafka.producer import Producer
 from infra.settings import Settings
-from processors.errors import DependencyDown
 from processors.ingress import LanguageOf
 from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
@@ -25,9 +23,8 @@ from streams.ingress.outcomes import OutcomeReader, OutcomeView
 from streams.metrics import Metrics
 
 MOST_AT_ONCE = 1000  # requests; beyond it the server answers 503
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DRAIN_WITHIN = 15  # seconds for the requests in flight
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -92,8 +89,7 @@ async def serve_edge(
     async def beside(_: FastAPI) -> AsyncIterator[None]:
         reading = asyncio.create_task(OutcomeReader(options.bootstrap, outcomes, clock, metrics).run())
         try:
-            await _connect(producer)
-            yield
+            yield  # the producer connects with the first ticket, so that the edge starts while Kafka is away
         finally:
             reading.cancel()
             with suppress(asyncio.CancelledError):
@@ -101,18 +97,12 @@ async def serve_edge(
             await producer.stop()
 
     server = _Server(_config(create_edge(doors, beside), options))
-    socket = server.config.bind_socket()
-    host, port = socket.getsockname()[:2]
-    listening(f"http://{host}:{port}")
-    await server.serve(sockets=[socket])
+    with server.config.bind_socket() as socket:
+        socket.listen()  # from here on requests wait instead of being turned away
+        host, port = socket.getsockname()[:2]
+        listening(f"http://{host}:{port}")
+        await server.serve(sockets=[socket])
     return 0 if server.started else 1
-
-
-async def _connect(producer: Producer) -> None:
-    try:
-        await producer.start()
-    except DependencyDown as error:
-        logger.warning("%s; tickets are refused with 503 until it is back", error)
 
 
 def _config(app: FastAPI, options: EdgeOptions) -> uvicorn.Config:
@@ -133,6 +123,10 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """End on a signal and return; uvicorn's own would raise the signal again and spoil the exit code."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
             loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
+        try:
+            yield
+        finally:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
