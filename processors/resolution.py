@@ -206,11 +206,11 @@ async def _ask(
             failures.append(error)
         else:
             return DraftResult(_draft(sentences, spent, prompt), heads=tuple(heads))
-    raise_if_later(failures)
+    _raise_if_later(failures)
     return DraftResult(failure="; ".join(map(str, failures)) or "no model is bound", heads=tuple(heads))
 
 
-def raise_if_later(failures: Sequence[ModelFailed | Retryable]) -> None:
+def _raise_if_later(failures: Sequence[ModelFailed | Retryable]) -> None:
     """Nothing is decided while a model that may answer later has not been heard.
 
     All down is an outage: the stage waits in place. Otherwise some server does answer, so it is this ticket's

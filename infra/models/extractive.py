@@ -79,7 +79,7 @@ class LocalExtractive:
 
     async def _sections(self, request: DraftRequest) -> "list[Section]":
         question = Question.of(request.question)
-        cut = [(passage, units(passage.text)) for passage in request.passages]
+        cut = [(passage, tuple(filter(_fits, units(passage.text)))) for passage in request.passages]
         cut = [(passage, pieces) for passage, pieces in cut if pieces]
         asked = np.asarray(await self._embedder.embed([question.text, question.asked]), np.float32)
         vectors = await self._vectors([text for passage, pieces in cut for text in _embedded(passage, pieces)])
@@ -146,6 +146,12 @@ class _Fitting:
 
 
 # -- the answer
+
+LONGEST_TEXT, LONGEST_QUOTE = 1_000, 2_000  # characters, as `DraftSentence` allows
+
+
+def _fits(piece: Unit) -> bool:
+    return len(piece.text) <= LONGEST_TEXT and piece.end - piece.start <= LONGEST_QUOTE
 
 
 def window(section: Section, sentences: int, words: int) -> tuple[DraftSentence, ...]:
