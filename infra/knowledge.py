@@ -14,6 +14,7 @@ from typing import Any
 import frontmatter
 from markdown_it import MarkdownIt
 
+LONGEST_OVERLAP = 200  # characters
 HEADING = re.compile(r"^(?P<heading>.*?)\s*(?:\{#(?P<id>[^}]+)\})?$")  # `Gifts {#gift-returns}`
 
 
@@ -48,6 +49,20 @@ class Article:
         """SHA-256 of what a customer may be told: what makes two versions differ."""
         content = [self.title, self.url, self.language, self.audience, [asdict(section) for section in self.sections]]
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+
+    @property
+    def chunks(self) -> tuple[str, ...]:
+        """What the vector of each section is made of: title, heading, the sentence before it, and itself."""
+        before = ["", *(_last_sentence(section.text) for section in self.sections)]
+        return tuple(
+            "\n".join(filter(None, (self.title, section.heading, overlap, section.text)))
+            for section, overlap in zip(self.sections, before, strict=False)
+        )
+
+
+def _last_sentence(text: str) -> str:
+    """The end of a section, to bridge what the next one takes for granted. Part of a vector, never of a quote."""
+    return re.split(r"(?<=[.!?])\s+|\n", text.strip())[-1][-LONGEST_OVERLAP:]
 
 
 class UnreadableArticle(ValueError):

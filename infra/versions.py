@@ -1,6 +1,6 @@
 """Which version of an article holds when: what one more text of it does to those that are there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -48,6 +48,11 @@ class NewVersion:
 
 class VersionTaken(ValueError):
     """The article names a version that was published with another text."""
+
+
+def in_order(articles: Iterable[Article]) -> list[Article]:
+    """Articles by id, the texts of one in the order they hold."""
+    return sorted(articles, key=lambda a: (a.id, a.version or 0, a.valid_from or BEGINNING))
 
 
 def place(article: Article, stored: Sequence[Version], now: datetime) -> Unchanged | NewVersion:

@@ -1,6 +1,5 @@
 """Brings help articles and customers into Postgres: only what changed, and no version's text ever changes."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,13 +14,12 @@ from infra.knowledge import Article, ArticleSection
 from infra.postgres.knowledge import vector_text
 from infra.postgres.pool import Pool, borrowed, fetch, storable
 from infra.postgres.queries import query
-from infra.versions import BEGINNING, NewVersion, Unchanged, Version, place
+from infra.versions import NewVersion, Unchanged, Version, in_order, place
 from processors.ports import Embedder
 
 __all__ = ["Article", "ArticleSection", "IngestReport", "ingest", "load_customers"]
 
 BATCH = 64  # texts embedded at once
-LONGEST_OVERLAP = 200  # characters
 
 Connection = AsyncConnection[DictRow]
 Vectors = Mapping[str, str]  # by hash of the embedded text
@@ -40,7 +38,7 @@ class IngestReport:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A section with the text its vector is made of: title, heading, the sentence before it, and itself."""
+    """A section, the text its vector is made of, and that text's hash together with its embedder's name."""
 
     section: ArticleSection
     text: str
@@ -57,7 +55,7 @@ async def ingest(
         DependencyDown: Postgres does not answer.
     """
     at = now or datetime.now(UTC)
-    chunks = [(article, _chunks(article, embedder.name)) for article in sorted(articles, key=_age)]
+    chunks = [(article, _chunks(article, embedder.name)) for article in in_order(articles)]
     texts = {chunk.hash: chunk.text for _, parts in chunks for chunk in parts}
     known = await _known(pool, list(texts))
     missing = {key: text for key, text in texts.items() if key not in known}
@@ -91,24 +89,9 @@ async def load_customers(pool: Pool, rows: Iterable[Row]) -> int:
 # -- articles
 
 
-def _age(article: Article) -> tuple[str, int, datetime]:
-    """Versions of one article in the order they hold."""
-    return article.id, article.version or 0, article.valid_from or BEGINNING
-
-
 def _chunks(article: Article, embedder: str) -> list[_Chunk]:
-    overlaps = ["", *(_last_sentence(section.text) for section in article.sections)]
-    return [_chunk(article.title, s, overlap, embedder) for s, overlap in zip(article.sections, overlaps, strict=False)]
-
-
-def _chunk(title: str, section: ArticleSection, overlap: str, embedder: str) -> _Chunk:
-    text = "\n".join(filter(None, (title, section.heading, overlap, section.text)))
-    return _Chunk(section, text, sha256(f"{embedder}\x1f{text}".encode()).hexdigest())
-
-
-def _last_sentence(text: str) -> str:
-    """The end of a section, to bridge what the next one takes for granted. Part of a vector, never of a quote."""
-    return re.split(r"(?<=[.!?])\s+|\n", text.strip())[-1][-LONGEST_OVERLAP:]
+    hashes = [sha256(f"{embedder}\x1f{text}".encode()).hexdigest() for text in article.chunks]
+    return [_Chunk(*parts) for parts in zip(article.sections, article.chunks, hashes, strict=True)]
 
 
 async def _known(pool: Pool, hashes: list[str]) -> dict[str, str]:

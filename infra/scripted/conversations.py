@@ -1,0 +1,299 @@
+"""Conversations in memory: admission, claims and the people's queue with the rules of the ones in Postgres."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from infra.crm import Customer, Record
+from infra.postgres.conversations import body_hash, intent_of
+from infra.scripted.switch import ScriptedSwitchTable
+from processors.errors import Conflict, TryLater
+from processors.ports import Claim, ClaimRequest, ClaimStatus, Clock, Conversations, Item
+from schemas.gate import Decision
+from schemas.ingress import Identity, Proof, TicketReceived
+from schemas.router import Admission, Author, EarlierTicket, Message
+
+TRANSCRIPT = 20  # messages
+EARLIER = 5  # tickets
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A message as it is kept; `ticket` where a customer wrote it."""
+
+    conversation: str
+    revision: int
+    customer_id: str | None
+    message: Message
+    ticket: TicketReceived | None = None
+    intent: str | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True)
+class _Place:
+    revision: int = 0
+    person: str | None = None  # who took it over
+
+
+@dataclass(frozen=True)
+class _Claimed:
+    request: ClaimRequest
+    state: str  # claimed, sent, parked, released
+    holder: UUID
+    until: float  # monotonic seconds
+    delivery: str | None = None
+
+
+@dataclass
+class _State:
+    """What all workers share."""
+
+    places: dict[str, _Place] = field(default_factory=dict)
+    messages: list[_Written] = field(default_factory=list)
+    claims: dict[tuple[str, int], _Claimed] = field(default_factory=dict)
+    items: dict[str, tuple[UUID, Item]] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)  # item key to person
+    decisions: dict[tuple[UUID, int], Decision] = field(default_factory=dict)
+
+
+class ScriptedConversations(Conversations):
+    """One worker's view of conversations in memory; `another` is a second worker on the same ones."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        switch: ScriptedSwitchTable,
+        customers: Iterable[Customer] = (),
+        state: _State | None = None,
+    ) -> None:
+        self._clock = clock
+        self._switch = switch
+        self._customers = tuple(customers)
+        self._state = state or _State()
+        self._holder = uuid4()
+
+    def another(self) -> "ScriptedConversations":
+        """Another worker."""
+        return ScriptedConversations(self._clock, self._switch, self._customers, self._state)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The people's queue, in the order it was opened."""
+        return tuple(item for _, item in self._state.items.values())
+
+    @property
+    def decisions(self) -> dict[tuple[UUID, int], Decision]:
+        """The recorded decisions by ticket and revision."""
+        return dict(self._state.decisions)
+
+    # -- admission
+
+    async def admit(self, ticket: TicketReceived) -> Admission:
+        """Give the ticket its revision, or find the one it has."""
+        state = self._state
+        known = self._ticket(ticket.ticket_id)
+        if known is not None and known.ticket is not None and body_hash(known.ticket) != body_hash(ticket):
+            raise Conflict(f"ticket {ticket.ticket_id} was admitted before with another body")
+        place = state.places.setdefault(ticket.conversation, _Place())
+        written = known or _Written(
+            ticket.conversation,
+            place.revision + 1,
+            self._proved(ticket.identity),
+            Message(author=Author.CUSTOMER, text=ticket.body, at=ticket.received_at),
+            ticket,
+        )
+        if known is None:
+            state.messages.append(written)
+            state.places[ticket.conversation] = replace(place, revision=written.revision)
+        before = state.messages[: state.messages.index(written)]
+        return Admission(
+            revision=written.revision,
+            customer_id=written.customer_id,
+            owner="bot" if place.person is None else "person",
+            redelivered=known is not None,
+            transcript=tuple(m.message for m in before if _readable(m, written))[-TRANSCRIPT:],
+            earlier_tickets=self._earlier(before, written, ticket.received_at),
+        )
+
+    def _earlier(self, before: Iterable[_Written], written: _Written, at: datetime) -> tuple[EarlierTicket, ...]:
+        """The last tickets of the proved customer in other conversations, and those their record tells of."""
+        records = [r for c in self._customers if c.customer_id == written.customer_id for r in c.records]
+        told = [ticket for record in records if (ticket := _told(record)) and ticket.received_at < at]
+        found = [*told, *(_earlier(m) for m in before if _is_earlier(m, written))]
+        return tuple(sorted(found, key=lambda ticket: ticket.received_at)[-EARLIER:])
+
+    def _proved(self, identity: Identity) -> str | None:
+        """The one customer a proof names. An address that several share proves nobody."""
+        value = (identity.value or "").lower()
+        match identity.proof:
+            case Proof.API_KEY:
+                found = [c.customer_id for c in self._customers if c.customer_id == identity.value]
+            case Proof.DMARC:
+                found = [c.customer_id for c in self._customers if value and (c.email or "").lower() == value]
+            case _:
+                found = []
+        return found[0] if len(found) == 1 else None
+
+    def _ticket(self, ticket_id: UUID) -> _Written | None:
+        return next((m for m in self._state.messages if m.ticket and m.ticket.ticket_id == ticket_id), None)
+
+    # -- claims
+
+    async def claim(self, request: ClaimRequest) -> Claim:
+        """Ask for the right to send the one reply to a revision."""
+        answer = self._refusal(request)
+        if answer is None:
+            until = self._clock.monotonic() + request.lease
+            claimed = _Claimed(request, "claimed", self._holder, until)
+            self._state.claims[request.conversation, request.revision] = claimed
+        return answer or Claim(ClaimStatus.GRANTED)
+
+    def _refusal(self, request: ClaimRequest) -> Claim | None:
+        place = self._state.places.get(request.conversation)
+        known = self._ticket(request.ticket_id)
+        asked = (request.conversation, request.revision, request.customer_id)
+        if place is None or known is None or (known.conversation, known.revision, known.customer_id) != asked:
+            return Claim(ClaimStatus.UNKNOWN, "no such ticket at this revision of the conversation")
+        earlier = self._state.claims.get((request.conversation, request.revision))
+        if earlier is not None and earlier.state != "released":
+            return self._settled(earlier)
+        if request.revision < place.revision:
+            return Claim(ClaimStatus.SUPERSEDED, f"revision {place.revision} is current")
+        if request.actor != "bot":
+            return self._not_held(request)
+        if place.person is not None:
+            return Claim(ClaimStatus.TAKEN_OVER, place.person)
+        stop = self._switch.stopping(request.channel, request.intent, request.customer_id)
+        return None if stop is None else Claim(ClaimStatus.STOPPED, stop)
+
+    def _settled(self, claimed: _Claimed) -> Claim:
+        if claimed.state == "claimed":
+            leased = claimed.until > self._clock.monotonic()
+            return Claim(ClaimStatus.LEASED if leased else ClaimStatus.AMBIGUOUS)
+        return Claim(ClaimStatus(claimed.state), delivery=claimed.delivery)
+
+    def _not_held(self, request: ClaimRequest) -> Claim | None:
+        revision = (request.conversation, request.revision)
+        items = [item for item in self.items if (item.conversation, item.revision) == revision]
+        holders = [self._state.held[item.key] for item in items if item.key in self._state.held]
+        if request.actor in holders:
+            return None
+        return Claim(ClaimStatus.TAKEN_OVER, f"{holders[0] if holders else 'nobody'} holds this item")
+
+    async def mark_sent(self, key: str, *, delivery: str, text: str) -> None:
+        """Note that a claimed reply went out, and add it to the transcript."""
+        claimed = self._claimed(key)
+        if claimed is None or claimed.state == "released":
+            raise LookupError(f"no claim {key}")
+        if claimed.state == "sent":
+            return
+        request = claimed.request
+        self._end(claimed, "sent", delivery)
+        author = Author.BOT if request.actor == "bot" else Author.PERSON
+        message = Message(author=author, text=text, at=self._clock.now())
+        self._note(request.ticket_id, "sent", request.intent)
+        self._state.messages.append(_Written(request.conversation, request.revision, request.customer_id, message))
+
+    async def release_claim(self, key: str) -> None:
+        """End a claim under which nothing was sent."""
+        self._end_own(key, "released")
+
+    async def park(self, key: str) -> None:
+        """End a claim under which something may have been sent."""
+        self._end_own(key, "parked")
+
+    def _end_own(self, key: str, state: str) -> None:
+        claimed = self._claimed(key)
+        if claimed is None or claimed.state not in ("claimed", state):
+            raise LookupError(f"no claim {key} to end as {state}")
+        if claimed.state == "claimed":
+            if claimed.holder != self._holder and claimed.until > self._clock.monotonic():
+                raise TryLater(f"claim {key} is another worker's")
+            self._end(claimed, state)
+
+    def _claimed(self, key: str) -> _Claimed | None:
+        return next((claimed for claimed in self._state.claims.values() if claimed.request.key == key), None)
+
+    def _end(self, claimed: _Claimed, state: str, delivery: str | None = None) -> None:
+        place = (claimed.request.conversation, claimed.request.revision)
+        self._state.claims[place] = replace(claimed, state=state, delivery=delivery)
+
+    # -- people
+
+    async def take_over(self, conversation: str, person: str) -> None:
+        """Make a conversation a person's, with its open items."""
+        place = self._state.places.get(conversation, _Place())
+        self._state.places[conversation] = replace(place, person=person)
+        self._state.held |= {item.key: person for item in self.items if item.conversation == conversation}
+
+    async def give_back(self, conversation: str) -> None:
+        """Make a conversation the bot's again."""
+        place = self._state.places.get(conversation, _Place())
+        self._state.places[conversation] = replace(place, person=None)
+        for item in self.items:
+            if item.conversation == conversation:
+                self._state.held.pop(item.key, None)
+
+    async def open_item(self, item: Item) -> UUID:
+        """Put something on the people's queue, once per key."""
+        if item.key not in self._state.items:
+            self._state.items[item.key] = (uuid4(), item)
+            if item.ticket_id is not None:
+                self._note(item.ticket_id, item.kind.value, intent_of(item.event))
+        return self._state.items[item.key][0]
+
+    async def record_decision(self, ticket_id: UUID, revision: int, decision: Decision) -> None:
+        """Keep the gate's decision; the first one of a revision stays."""
+        self._state.decisions.setdefault((ticket_id, revision), decision)
+
+    def _note(self, ticket_id: UUID, outcome: str, intent: str | None) -> None:
+        """What became of a ticket; one that was sent stays so."""
+        for number, written in enumerate(self._state.messages):
+            if written.ticket and written.ticket.ticket_id == ticket_id and written.outcome != "sent":
+                self._state.messages[number] = replace(written, outcome=outcome, intent=intent or written.intent)
+
+
+def _readable(message: _Written, by: _Written) -> bool:
+    """A proved customer reads their own messages and those nobody proved; anybody else the latter only."""
+    return message.conversation == by.conversation and message.customer_id in (None, by.customer_id)
+
+
+def _is_earlier(message: _Written, of: _Written) -> bool:
+    return bool(
+        message.ticket
+        and of.customer_id
+        and message.customer_id == of.customer_id
+        and message.conversation != of.conversation
+    )
+
+
+def _earlier(message: _Written) -> EarlierTicket:
+    assert message.ticket is not None
+    return EarlierTicket(
+        ticket_id=str(message.ticket.ticket_id),
+        subject=message.ticket.subject,
+        intent=message.intent,
+        outcome=message.outcome,
+        received_at=message.ticket.received_at,
+    )
+
+
+def _told(record: Record) -> EarlierTicket | None:
+    """A ticket as the shop's own record tells of it; None where the record is another or has no date."""
+    try:
+        moment = datetime.fromisoformat(record.fields["created_at"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (
+        EarlierTicket(
+            ticket_id=record.record.removeprefix("ticket/"),
+            subject=record.fields.get("subject") or "",
+            intent=None,
+            outcome=record.fields.get("status"),
+            received_at=moment if moment.tzinfo else moment.replace(tzinfo=UTC),
+        )
+        if record.kind == "ticket"
+        else None
+    )
