@@ -265,11 +265,15 @@ def _join(daemon: Daemon) -> LocalKafka:
 
 
 def _answers(port: int) -> bool:
-    """Whether a broker answers an ApiVersions request (version 0), the first of every Kafka client."""
-    request = struct.pack(">hhih6s", 18, 0, 1, 6, b"sluice")
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-        connection.sendall(struct.pack(">i", len(request)) + request)
-        return len(connection.recv(8)) > 0
+    """Whether the broker can say who coordinates a group (FindCoordinator, version 0).
+
+    The first such question makes Kafka create its offsets topic; librdkafka gives up before that is done.
+    """
+    body = struct.pack(">hhih6sh6s", 10, 0, 1, 6, b"sluice", 6, b"sluice")
+    with suppress(OSError, struct.error), socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+        connection.sendall(struct.pack(">i", len(body)) + body)
+        _length, _correlation, error = struct.unpack(">iih", connection.recv(10, socket.MSG_WAITALL))
+        return bool(error == 0)
     return False
 
 

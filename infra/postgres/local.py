@@ -54,11 +54,18 @@ class LocalPostgres:
         """The address of a database for a login role. Local connections need no password."""
         return f"postgresql://{role}@/{database}?host={quote(str(self.sockets), safe='')}"
 
+    @property
+    def pid(self) -> int:
+        """The postmaster's process id."""
+        return int(_pid_file(self.directory).read_text().split()[0])
+
     def stop(self) -> None:
         """End the server and wait; open connections are cut, what is committed stays."""
         with _locked(self.directory):
             if _socket_folder(self.directory) is not None:
                 _pg(self.directory, "pg_ctl", "stop", "-w", "-m", "fast", "-D", str(_data(self.directory)))
+            if self.sockets != _data(self.directory):
+                shutil.rmtree(self.sockets, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,143 @@
+"""What tests share: a clean environment, one real Kafka broker and one real Postgres for the whole session."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from infra.kafka.admin import Admin, with_partitions
+from infra.kafka.local import LocalKafka, kafka_available, start_kafka
+from infra.postgres.local import DATABASE, LocalPostgres, start_postgres
+from infra.settings import PREFIX, Settings, env_name
+from schemas.topics import all_topics
+
+PARTITIONS = 3  # enough to be several; twelve take a second to make
+TEMPLATE = "sluice_template"
+
+_numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's shell reaches a test."""
+    known = {env_name(field, info) for field, info in Settings.model_fields.items()}
+    for name in [name for name in os.environ if name.startswith(PREFIX) or name in known]:
+        monkeypatch.delenv(name)
+
+
+# -- Kafka
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The session's broker as host:port. Fails, never skips, where Java or Maven is missing."""
+    with _broker() as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture
+def kafka_topics(kafka: str) -> str:
+    """The session's broker with every topic new and empty, of three partitions, and no consumer group."""
+    _fresh_topics(kafka)
+    return kafka
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[LocalKafka]:
+    """A broker for one test alone, for those that kill it, or kill a worker: its group's ghost lives on for seconds."""
+    with _broker() as broker:
+        _fresh_topics(broker.bootstrap)
+        yield broker
+
+
+@contextmanager
+def _broker() -> Iterator[LocalKafka]:
+    if (reason := kafka_available()) is not None:
+        pytest.fail(reason, pytrace=False)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-kafka-", ignore_cleanup_errors=True))
+        broker = start_kafka(Path(folder))
+        stack.callback(broker.kill)
+        stack.enter_context(_ends_with_us(broker.pid))
+        yield broker
+
+
+def _fresh_topics(bootstrap: str) -> None:
+    """Make every topic new that holds anything: making them all each time would keep the broker busy for a second."""
+    admin = Admin(bootstrap)
+    specs = with_partitions(all_topics(), PARTITIONS)
+    used = {topic for (topic, _), end in admin.ends(spec.name for spec in specs).items() if end}
+    admin.delete_groups()
+    admin.delete_topics([*used])
+    admin.create_topics(specs)
+
+
+# -- Postgres
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[LocalPostgres]:
+    """The session's server, without any tables."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-postgres-", ignore_cleanup_errors=True))
+        server = start_postgres(Path(folder), durable=False)
+        stack.callback(server.stop)
+        stack.enter_context(_ends_with_us(server.pid))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: LocalPostgres) -> str:
+    """The name of a migrated database that nobody connects to: the template of every test's own."""
+    from infra.postgres.migrate import migrate
+
+    _execute(postgres, "create database {} template {}", TEMPLATE, DATABASE)
+    migrate(postgres.url(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(postgres: LocalPostgres, migrated: str) -> Iterator[str]:
+    """A migrated, empty database for one test alone, as its owner's URL; `infra.settings.as_role` for the others."""
+    name = f"test_{next(_numbers)}"
+    _execute(postgres, "create database {} template {}", name, migrated)
+    yield postgres.url(name)
+    _execute(postgres, "drop database {} with (force)", name)
+
+
+def _execute(server: LocalPostgres, statement: str, *names: str) -> None:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+# -- processes
+
+
+@pytest.fixture
+def environ(kafka_topics: str, database: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of a command run as a process against the session's Kafka and the test's database."""
+    ours = {"KAFKA_BOOTSTRAP_SERVERS": kafka_topics, "DATABASE_URL": database, "SLUICE_HOME": str(tmp_path / "var")}
+    return {**os.environ, **ours}
+
+
+@contextmanager
+def _ends_with_us(pid: int) -> Iterator[None]:
+    """End a server even if these tests are killed: `cat` sees the end of its input when we are gone."""
+    watch = subprocess.Popen(
+        ["sh", "-c", f"cat >/dev/null; kill {pid}"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        watch.kill()
+        watch.communicate()
