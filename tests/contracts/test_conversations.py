@@ -1,0 +1,377 @@
+"""Conversations admit once, let one reply out per revision, and leave to a person what is a person's."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from infra.clock import SystemClock
+from infra.crm import customers_of
+from infra.postgres.conversations import PostgresConversations
+from infra.postgres.ingest import load_customers
+from infra.postgres.pool import open_pool
+from infra.postgres.switch import PostgresSwitchTable
+from infra.scripted.conversations import ScriptedConversations
+from infra.scripted.switch import ScriptedSwitchTable
+from infra.settings import as_role
+from processors.errors import Conflict, TryLater
+from processors.ports import ClaimRequest, ClaimStatus, Conversations, Item, ItemKind, SwitchTable
+from schemas.control import Scope, Stop, SwitchSet, SwitchState
+from schemas.gate import Decision, Disposition
+from schemas.ingress import Channel, Identity, Proof, TicketReceived, ticket_id
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ANN = Identity(proof=Proof.API_KEY, value="cus_1")
+BEN = Identity(proof=Proof.API_KEY, value="cus_2")
+CUSTOMERS: list[dict[str, Any]] = [
+    {
+        "customer_id": "cus_1",
+        "email": "Ann@example.com",
+        "orders": [],
+        "tickets": [{"ticket_id": "t-9", "subject": "Old", "status": "solved", "created_at": "2025-01-01T00:00:00Z"}],
+    },
+    {"customer_id": "cus_2", "email": "ben@example.com", "orders": []},
+    {"customer_id": "cus_3", "email": "shared@example.com", "orders": []},
+    {"customer_id": "cus_4", "email": "shared@example.com", "orders": []},
+]
+DECISION = Decision(
+    disposition=Disposition.AUTO,
+    rule="6",
+    floor=0.92,
+    retrieval_threshold=0.3,
+    verifier="v",
+    policy_hash="p",
+    config_hash="c",
+    switch_state="auto",
+    switch_epoch=3,
+    decided_at=NOON,
+)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The same conversations as each login role sees them; `second` is another outcome worker."""
+
+    router: Conversations
+    outcome: Conversations
+    second: Conversations
+    people: Conversations
+    switch: SwitchTable
+
+
+@pytest.fixture(params=["scripted", "postgres"])
+async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    if request.param == "scripted":
+        switch = ScriptedSwitchTable()
+        here = ScriptedConversations(SystemClock(), switch, customers_of(CUSTOMERS))
+        yield Desk(here, here, here.another(), here, switch)
+        return
+    database: str = request.getfixturevalue("database")
+    async with AsyncExitStack() as stack:
+        roles = ("sluice_owner", "sluice_router", "sluice_outcome", "sluice_people")
+        pools = [await stack.enter_async_context(await open_pool(as_role(database, role), size=2)) for role in roles]
+        owner, router, outcome, people = pools
+        await load_customers(owner, CUSTOMERS)
+        workers = [PostgresConversations(pool) for pool in (router, outcome, outcome, people)]
+        yield Desk(*workers, switch=PostgresSwitchTable(people))
+
+
+def ticket(number: int = 1, conversation: str = "k", identity: Identity = ANN, body: str = "Hello?") -> TicketReceived:
+    return TicketReceived(
+        ticket_id=ticket_id("api", "shop", str(number)),
+        conversation=conversation,
+        channel=Channel.API,
+        provider="api",
+        account="shop",
+        provider_message_id=str(number),
+        identity=identity,
+        subject=f"Subject {number}",
+        body=body,
+        body_full=body,
+        received_at=NOON,
+    )
+
+
+def request_for(
+    number: int = 1, revision: int = 1, actor: str = "bot", customer: str | None = "cus_1", lease: float = 30.0
+) -> ClaimRequest:
+    return ClaimRequest(
+        ticket_id=ticket_id("api", "shop", str(number)),
+        conversation="k",
+        revision=revision,
+        actor=actor,
+        channel=Channel.API,
+        intent="order_status",
+        customer_id=customer,
+        key=f"{number}:{revision}",
+        lease=lease,
+    )
+
+
+def item(number: int = 1, revision: int = 1, kind: ItemKind = ItemKind.SUGGEST) -> Item:
+    ticket_uuid = ticket_id("api", "shop", str(number))
+    return Item(f"item {number}", kind, "k", ticket_uuid, revision, "cus_1", "r", '{"route": {"intent": "gift_card"}}')
+
+
+async def arm(desk: Desk) -> None:
+    await desk.switch.set(switch_set(Scope(), SwitchState.AUTO, Stop()), offset=None)
+
+
+def switch_set(scope: Scope, state: SwitchState, lifts: Stop | None = None) -> SwitchSet:
+    return SwitchSet(scope=scope, state=state, why="drill", actor="ops", set_at=NOON, lifts=lifts)
+
+
+async def status(desk: Desk, request: ClaimRequest) -> ClaimStatus:
+    return (await desk.outcome.claim(request)).status
+
+
+class TestAdmission:
+    async def test_a_new_conversation_begins_at_revision_one_and_is_the_bot_s(self, desk: Desk) -> None:
+        admission = await desk.router.admit(ticket())
+        assert (admission.revision, admission.owner, admission.redelivered) == (1, "bot", False)
+        assert admission.transcript == ()
+
+    async def test_a_follow_up_is_the_next_revision_and_brings_what_was_said(self, desk: Desk) -> None:
+        await desk.router.admit(ticket(1, body="First"))
+        admission = await desk.router.admit(ticket(2, body="Second"))
+        assert admission.revision == 2
+        assert [message.text for message in admission.transcript] == ["First"]
+
+    async def test_the_same_message_again_keeps_its_revision_and_its_transcript(self, desk: Desk) -> None:
+        await desk.router.admit(ticket(1, body="First"))
+        once = await desk.router.admit(ticket(2, body="Second"))
+        await desk.router.admit(ticket(3, body="Third"))
+        again = await desk.router.admit(ticket(2, body="Second"))
+        assert again == once.model_copy(update={"redelivered": True})
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            ticket(body="Something else"),
+            ticket(conversation="elsewhere"),
+            ticket(identity=BEN),
+            ticket(identity=Identity()),
+        ],
+        ids=["body", "conversation", "customer", "no proof"],
+    )
+    async def test_the_same_id_with_another_message_is_a_conflict(self, desk: Desk, other: TicketReceived) -> None:
+        await desk.router.admit(ticket())
+        with pytest.raises(Conflict):
+            await desk.router.admit(other)
+        assert (await desk.router.admit(ticket(2))).revision == 2
+
+    @pytest.mark.parametrize(
+        ("proof", "value", "customer"),
+        [
+            (Proof.API_KEY, "cus_1", "cus_1"),
+            (Proof.API_KEY, "cus_99", None),
+            (Proof.API_KEY, "ann@example.com", None),
+            (Proof.DMARC, "ann@EXAMPLE.com", "cus_1"),
+            (Proof.DMARC, "nobody@example.com", None),
+            (Proof.DMARC, "cus_1", None),
+            (Proof.DMARC, "shared@example.com", None),
+            (Proof.DMARC, None, None),
+            (Proof.NONE, "cus_1", None),
+        ],
+    )
+    async def test_a_proof_names_one_customer_or_nobody(
+        self, desk: Desk, proof: Proof, value: str | None, customer: str | None
+    ) -> None:
+        admission = await desk.router.admit(ticket(identity=Identity(claimed="cus_2", proof=proof, value=value)))
+        assert admission.customer_id == customer
+
+    async def test_somebody_unproved_does_not_read_what_a_proved_customer_wrote(self, desk: Desk) -> None:
+        await desk.router.admit(ticket(1, body="My order is W1"))
+        admission = await desk.router.admit(ticket(2, identity=Identity(), body="And which is it?"))
+        assert (admission.revision, admission.transcript) == (2, ())
+
+    async def test_another_proved_customer_does_not_read_it_either(self, desk: Desk) -> None:
+        await desk.router.admit(ticket(1, body="My order is W1"))
+        assert (await desk.router.admit(ticket(2, identity=BEN))).transcript == ()
+
+    async def test_a_proved_customer_reads_on_from_before_they_were_proved(self, desk: Desk) -> None:
+        await desk.router.admit(ticket(1, identity=Identity(), body="Who am I?"))
+        admission = await desk.router.admit(ticket(2, body="Ann"))
+        assert [message.text for message in admission.transcript] == ["Who am I?"]
+
+    async def test_earlier_tickets_of_the_customer_come_along_with_their_outcome(self, desk: Desk) -> None:
+        await desk.router.admit(ticket(1, conversation="earlier"))
+        await desk.outcome.open_item(item(1))
+        found = (await desk.router.admit(ticket(2))).earlier_tickets
+        assert [(t.subject, t.intent, t.outcome) for t in found] == [
+            ("Old", None, "solved"),
+            ("Subject 1", "gift_card", "suggest"),
+        ]
+
+    async def test_nobody_in_particular_has_no_earlier_tickets(self, desk: Desk) -> None:
+        await desk.router.admit(ticket(1, conversation="earlier", identity=Identity()))
+        assert (await desk.router.admit(ticket(2, identity=Identity()))).earlier_tickets == ()
+
+    async def test_text_that_no_database_can_hold_is_admitted_all_the_same(self, desk: Desk) -> None:
+        admission = await desk.router.admit(ticket(body="nul \x00 inside"))
+        assert admission.revision == 1
+
+
+class TestClaims:
+    async def test_a_fresh_deployment_sends_nothing(self, desk: Desk) -> None:
+        await desk.router.admit(ticket())
+        answer = await desk.outcome.claim(request_for())
+        assert answer.status is ClaimStatus.STOPPED
+        assert answer.detail.startswith("all is suggest")
+
+    async def test_an_armed_bot_is_granted_the_claim_once(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket())
+        assert await status(desk, request_for()) is ClaimStatus.GRANTED
+        assert (await desk.second.claim(request_for())).status is ClaimStatus.LEASED
+
+    async def test_what_was_sent_stays_sent_and_says_so(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket())
+        await desk.outcome.claim(request_for())
+        await desk.outcome.mark_sent("1:1", delivery="d-1", text="Here.")
+        await desk.outcome.mark_sent("1:1", delivery="d-1", text="Here.")
+        answer = await desk.second.claim(request_for())
+        assert (answer.status, answer.delivery) == (ClaimStatus.SENT, "d-1")
+
+    async def test_a_sent_reply_joins_the_transcript_once(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket())
+        await desk.outcome.claim(request_for())
+        await desk.outcome.mark_sent("1:1", delivery="d-1", text="Here.")
+        await desk.outcome.mark_sent("1:1", delivery="d-1", text="Here.")
+        transcript = (await desk.router.admit(ticket(2))).transcript
+        assert [(m.author, m.text) for m in transcript] == [("customer", "Hello?"), ("bot", "Here.")]
+
+    async def test_a_lease_that_ran_out_is_ambiguous_and_never_granted_again(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket())
+        await desk.outcome.claim(request_for(lease=0.0))
+        assert [await status(desk, request_for()) for _ in range(2)] == [ClaimStatus.AMBIGUOUS] * 2
+
+    async def test_a_parked_claim_stays_parked(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket())
+        await desk.outcome.claim(request_for(lease=0.0))
+        await desk.second.park("1:1")
+        assert await status(desk, request_for()) is ClaimStatus.PARKED
+
+    async def test_a_released_claim_may_be_claimed_anew(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket())
+        await desk.outcome.claim(request_for())
+        await desk.outcome.release_claim("1:1")
+        assert (await desk.second.claim(request_for())).status is ClaimStatus.GRANTED
+
+    @pytest.mark.parametrize("end", ["release_claim", "park"])
+    async def test_no_worker_ends_the_claim_of_another_within_its_lease(self, desk: Desk, end: str) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket())
+        await desk.outcome.claim(request_for())
+        with pytest.raises(TryLater):
+            await getattr(desk.second, end)("1:1")
+        assert await status(desk, request_for()) is ClaimStatus.LEASED
+
+    async def test_what_nobody_claimed_can_not_be_marked_or_ended(self, desk: Desk) -> None:
+        for act in (
+            desk.outcome.mark_sent("1:1", delivery="d", text="t"),
+            desk.outcome.release_claim("1:1"),
+            desk.outcome.park("1:1"),
+        ):
+            with pytest.raises(LookupError):
+                await act
+
+    async def test_an_older_revision_is_superseded(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket(1))
+        await desk.router.admit(ticket(2))
+        assert await status(desk, request_for(1, revision=1)) is ClaimStatus.SUPERSEDED
+        assert await status(desk, request_for(2, revision=2)) is ClaimStatus.GRANTED
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            replace(request_for(), revision=2),
+            replace(request_for(), conversation="elsewhere"),
+            replace(request_for(), ticket_id=ticket_id("api", "shop", "7")),
+            replace(request_for(), customer_id="cus_2"),
+            replace(request_for(), customer_id=None),
+        ],
+        ids=["revision", "conversation", "ticket", "another customer", "no customer"],
+    )
+    async def test_what_was_not_admitted_so_is_unknown(self, desk: Desk, request_: ClaimRequest) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket())
+        assert await status(desk, request_) is ClaimStatus.UNKNOWN
+
+    @pytest.mark.parametrize(
+        ("scope", "stops"),
+        [
+            ("channel:api", True),
+            ("intent:order_status", True),
+            ("customer:cus_1", True),
+            ("channel:email", False),
+            ("intent:gift_card", False),
+            ("customer:cus_2", False),
+        ],
+    )
+    async def test_a_stop_holds_in_its_scope_only(self, desk: Desk, scope: str, stops: bool) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket())
+        await desk.switch.set(switch_set(Scope.parse(scope), SwitchState.OFF), offset=None)
+        expected = ClaimStatus.STOPPED if stops else ClaimStatus.GRANTED
+        assert await status(desk, request_for()) is expected
+
+
+class TestPeople:
+    async def test_a_conversation_taken_over_is_no_longer_the_bot_s(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket())
+        await desk.people.take_over("k", "mia")
+        answer = await desk.outcome.claim(request_for())
+        assert (answer.status, answer.detail) == (ClaimStatus.TAKEN_OVER, "mia")
+        assert (await desk.router.admit(ticket(2))).owner == "person"
+
+    async def test_a_conversation_given_back_is_the_bot_s_again(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket())
+        await desk.people.take_over("k", "mia")
+        await desk.people.give_back("k")
+        assert await status(desk, request_for()) is ClaimStatus.GRANTED
+
+    async def test_a_conversation_can_be_taken_over_before_its_first_ticket(self, desk: Desk) -> None:
+        await desk.people.take_over("k", "mia")
+        assert (await desk.router.admit(ticket())).owner == "person"
+
+    async def test_a_person_answers_what_they_hold_whatever_the_switch_says(self, desk: Desk) -> None:
+        await desk.router.admit(ticket())
+        await desk.outcome.open_item(item())
+        await desk.people.take_over("k", "mia")
+        assert (await desk.people.claim(request_for(actor="ben"))).status is ClaimStatus.TAKEN_OVER
+        assert (await desk.people.claim(request_for(actor="mia"))).status is ClaimStatus.GRANTED
+        await desk.people.mark_sent("1:1", delivery="d", text="By hand.")
+        assert (await desk.router.admit(ticket(2))).transcript[-1].author == "person"
+
+    async def test_a_person_without_the_item_may_not_answer(self, desk: Desk) -> None:
+        await desk.router.admit(ticket())
+        await desk.outcome.open_item(item())
+        answer = await desk.people.claim(request_for(actor="mia"))
+        assert (answer.status, answer.detail) == (ClaimStatus.TAKEN_OVER, "nobody holds this item")
+
+    async def test_the_same_key_opens_one_item(self, desk: Desk) -> None:
+        await desk.router.admit(ticket())
+        opened = [await desk.outcome.open_item(item()) for _ in range(2)]
+        assert opened[0] == opened[1]
+        assert await desk.outcome.open_item(item(2)) != opened[0]
+
+    async def test_an_item_may_hold_anything(self, desk: Desk) -> None:
+        dead = Item("dead 1", ItemKind.DEAD, "", None, 0, None, "undecodable \x00", 'not JSON \x00 "\\u0000"')
+        assert await desk.outcome.open_item(dead) == await desk.outcome.open_item(dead)
+
+    async def test_a_decision_is_recorded_once_for_admitted_and_unknown_tickets(self, desk: Desk) -> None:
+        await desk.router.admit(ticket())
+        for number in (1, 1, 2):
+            await desk.outcome.record_decision(ticket(number).ticket_id, 1, DECISION)
