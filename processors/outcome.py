@@ -89,11 +89,10 @@ async def _clear_up(approved: ReplyApproved, desk: _Desk) -> Settlement:
     try:
         delivery = await desk.helpdesk.find(key)
     except LookupError:
-        await desk.conversations.park(key)
-        return await _parked(approved, desk)
+        return await _park(approved, desk)
     if delivery is not None:
         return await _mark(approved, delivery, desk)
-    await desk.conversations.release_claim(key)
+    await _give_back(key, desk)
     began = desk.clock.monotonic()
     claim = await desk.conversations.claim(_request(approved, desk.lease))
     return await _act(approved, claim, began, desk)
@@ -117,22 +116,22 @@ async def _act(approved: ReplyApproved, claim: Claim, began: float, desk: _Desk)
 
 async def _send(approved: ReplyApproved, began: float, desk: _Desk) -> Settlement:
     """Send under the claim just granted. Whoever is certain that nothing went out gives the claim back."""
-    key, conversations = approved.idempotency_key, desk.conversations
+    key = approved.idempotency_key
     if (obstacle := _obstacle(approved, desk)) is not None:
-        await conversations.release_claim(key)
+        await _give_back(key, desk)
         return _divert(approved, *obstacle)
     if desk.clock.monotonic() - began + desk.deadline >= desk.lease:
-        await conversations.release_claim(key)
+        await _give_back(key, desk)
         raise TryLater("too little of the lease is left for the call")
     reply = Reply(key, approved.ticket, approved.draft.text, approved.draft.sentences)
     try:
         delivery = await desk.helpdesk.reply(reply, desk.deadline)
     except Undeliverable as refused:
-        await conversations.release_claim(key)
+        await _give_back(key, desk)
         return _divert(approved, "undeliverable", str(refused))
     except (TryLater, DependencyDown) as failure:
         if not isinstance(failure, DependencyDown) or failure.untouched:
-            await conversations.release_claim(key)
+            await _give_back(key, desk)
         raise
     return await _mark(approved, delivery, desk)
 
@@ -172,6 +171,26 @@ async def _sent(approved: ReplyApproved, delivery: str | None, desk: _Desk) -> S
     """Settle a reply that is marked as sent, now or before."""
     await desk.conversations.record_decision(approved.ticket.ticket_id, approved.admission.revision, approved.decision)
     return Settlement(_settled(approved, Outcome.SENT, desk.clock, delivery=delivery))
+
+
+async def _give_back(key: str, desk: _Desk) -> None:
+    """Release a claim under which nothing was sent.
+
+    Raises:
+        TryLater: another worker has it, or has ended it meanwhile: the next try sees how.
+    """
+    try:
+        await desk.conversations.release_claim(key)
+    except LookupError:
+        raise TryLater("another worker ended the claim") from None
+
+
+async def _park(approved: ReplyApproved, desk: _Desk) -> Settlement:
+    try:
+        await desk.conversations.park(approved.idempotency_key)
+    except LookupError:
+        raise TryLater("another worker ended the claim") from None
+    return await _parked(approved, desk)
 
 
 async def _parked(approved: ReplyApproved, desk: _Desk) -> Settlement:

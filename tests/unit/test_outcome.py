@@ -84,6 +84,7 @@ class FakeConversations:
     done: list[str] = field(default_factory=list)
     items: dict[str, Item] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
+    ended: bool = False  # another worker ends each claim first
 
     async def claim(self, request: ClaimRequest) -> Claim:
         self.done.append("claim")
@@ -93,9 +94,13 @@ class FakeConversations:
         self.done.append(f"sent {delivery}")
 
     async def release_claim(self, key: str) -> None:
+        if self.ended:
+            raise LookupError(key)
         self.done.append("release")
 
     async def park(self, key: str) -> None:
+        if self.ended:
+            raise LookupError(key)
         self.done.append("park")
 
     async def open_item(self, item: Item) -> UUID:
@@ -296,6 +301,17 @@ async def test_whoever_loses_the_fresh_claim_waits(second: ClaimStatus) -> None:
     helpdesk = ScriptedHelpdesk()
     with pytest.raises(TryLater):
         await run(FakeConversations([ClaimStatus.AMBIGUOUS, second]), helpdesk)
+    assert sends(helpdesk) == 0
+
+
+@pytest.mark.parametrize("can_be_asked", [True, False])
+async def test_whoever_comes_to_an_ended_claim_looks_again(can_be_asked: bool) -> None:
+    conversations, helpdesk = (
+        FakeConversations([ClaimStatus.AMBIGUOUS], ended=True),
+        ScriptedHelpdesk(can_be_asked=can_be_asked),
+    )
+    with pytest.raises(TryLater, match="ended"):
+        await run(conversations, helpdesk)
     assert sends(helpdesk) == 0
 
 
