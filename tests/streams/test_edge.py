@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from infra.clock import SystemClock
+from infra.settings import load_settings
 from processors.errors import DependencyDown
 from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
@@ -20,6 +21,7 @@ from schemas.outcome import Outcome, TicketSettled
 from schemas.topics import Topic
 from streams.ingress.edge import Doors, EdgeLimits, create_edge, keys_of
 from streams.ingress.outcomes import OutcomeView
+from streams.ingress.serve import options_of
 from streams.metrics import Metrics
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -317,3 +319,19 @@ async def test_the_description_names_every_body_and_refusal(client: httpx.AsyncC
 
 def test_keys_are_held_as_hashes(doors: Doors) -> None:
     assert all(len(name) == 64 for name in doors.keys)
+
+
+def test_the_settings_name_the_keys_and_the_mailbox() -> None:
+    settings = load_settings(
+        {
+            "SLUICE_API_KEYS": "s=shop:service,c=widget:customer",
+            "SLUICE_EMAIL_MAILBOXES": "Support@Shop.example,orders@shop.example",
+            "SLUICE_EMAIL_DOMAINS": "@Shop.example",
+            "SLUICE_EMAIL_AUTHSERV_IDS": "MX.shop.example",
+        }
+    )
+    options = options_of(settings, "broker:9092")
+    assert [(secret, key.proves_customer) for secret, key in options.keys] == [("s", True), ("c", False)]
+    assert options.mailbox.account == "support@shop.example"
+    assert options.mailbox.domains == {"shop.example"}
+    assert options.mailbox.authserv_ids == {"mx.shop.example"}
