@@ -7,8 +7,9 @@ right ones in other words. *Spoilt* answers are right ones with one fault each. 
 headings stand in for questions.
 
 Vetoes run first; the regression is fitted on what they let pass. It is calibrated (Platt 1999) on scores by
-cross-fitting over customers, of the chosen answers only, at their natural rate: P(supported) is then the share of
-right ones among what this answerer, on this help centre, really puts before the gate.
+cross-fitting over customers: an answer's worst sentence against whether the whole answer is right, of the chosen
+answers at their natural rate. P is then the share of right ones among what this answerer, on this help centre, really
+puts before the gate, and the gate's floor on the worst sentence means what it says.
 
 Limits. The faults are made by rule, so the catch rates say nothing of faults nobody thought of. Near copies with any
 changed word are vetoed, but a free paraphrase that negates, or swaps roles, in other words can pass. Whether a section
@@ -47,10 +48,10 @@ from schemas.resolution import Citation, Sentence
 
 TICKETS = 220  # labelled tickets at most, out-of-scope ones included
 FOUND = 6  # sections a question is answered from
-RIVALS = 5
 FEW = 60  # below this many labelled tickets, headings stand in for questions
 FOLDS = 5
 STOPPED = 0.1  # share of good sentences stopped at the second operating point
+NATURAL = 3.0  # weight of answers as they were drafted, against made-up ones
 ENOUGH = 15  # right and wrong chosen answers needed to calibrate on them
 SOURCE = 0.3  # cosine below which a section is no source, as the retrieval threshold
 Matrix = NDArray[np.float64]
@@ -94,9 +95,9 @@ class GateReport:
         return (
             f"{self.suite}: {self.tickets} tickets, {self.sentences} sentences ({self.split})",
             f"AUROC {_shown(self.auroc)} of sentences, {_shown(self.auroc_chosen)} of chosen answers",
-            f"at the floor of {self.floor}: {self.chosen_right_passed} of {self.chosen_right} right chosen answers pass, "
-            f"{self.chosen_wrong_passed} of {wrong} wrong ones; {self.right_passed} of {self.right} answers of the "
-            "expected section pass",
+            f"at the floor of {self.floor} pass {self.chosen_right_passed} of {self.chosen_right} right chosen ones, "
+            f"{self.chosen_wrong_passed} of {wrong} wrong ones, and {self.right_passed} of {self.right} answers of the "
+            f"expected section (calibrated on {self.calibrated_on})",
             *(
                 f"caught, {c.kind}: {c.at_floor} of {c.n} at the floor ({c.by_veto} by veto), "
                 f"{c.at_tenth} where a tenth of the good is stopped"
@@ -355,7 +356,7 @@ def _restated(base: Example, best: Source, reference: str) -> Iterator[Example]:
 
 def _first(source: Source, others: Iterable[Source]) -> tuple[Source, ...]:
     key = (source.article_id, source.section_id)
-    return (source, *[o for o in others if (o.article_id, o.section_id) != key][:RIVALS])
+    return (source, *[o for o in others if (o.article_id, o.section_id) != key][: FOUND - 1])
 
 
 def _spread(sources: Sequence[Source], count: int) -> Sequence[Source]:
@@ -396,7 +397,7 @@ async def _vectors(examples: Sequence[Example], laid: Sequence[Sequence[Cited | 
     return Vectors(await embed(embedder, sorted(whole)), await embed_tokens(embedder, sorted(tokens)))
 
 
-def _measure(  # noqa: PLR0913 - a place in the list, and what is measured there
+def _measure(
     number: int, at: int, example: Example, one: Cited | None, vectors: Vectors, idf: Mapping[str, float]
 ) -> Measured:
     vetoes = one.vetoes if one else ("unknown-source",)
@@ -415,7 +416,7 @@ class Table:
     values: Matrix
     labels: Matrix  # 1 supported, 0 not
     groups: tuple[str, ...]
-    chosen: Matrix  # weight as a part of a chosen answer: 1 ÷ its sentences; 0 for others
+    weights: Matrix  # answers as they were drafted weigh more than made-up ones
 
     @classmethod
     def of(cls, rows: Sequence[Measured], examples: Sequence[Example]) -> "Table":
@@ -427,7 +428,7 @@ class Table:
             values=np.array([rows[at].values for at in kept]),
             labels=np.array([float(bool(rows[at].label)) for at in kept]),
             groups=tuple(owner.group for owner in owners),
-            chosen=np.array([1.0 / len(o.sentences) if o.kind == "chosen" else 0.0 for o in owners]),
+            weights=np.array([NATURAL if owner.kind in ("chosen", "right") else 1.0 for owner in owners]),
         )
 
 
@@ -441,12 +442,12 @@ class Regression:
     intercept: float
 
     @classmethod
-    def of(cls, values: Matrix, labels: Matrix) -> "Regression":
+    def of(cls, values: Matrix, labels: Matrix, weights: Matrix) -> "Regression":
         """Fit with an L2 penalty, both classes of equal weight."""
         mean, spread = values.mean(axis=0), values.std(axis=0)
         scale = np.where(spread > 1e-9, spread, 1.0)
         model = LogisticRegression(C=0.05, class_weight="balanced", max_iter=5_000)
-        model.fit((values - mean) / scale, labels)
+        model.fit((values - mean) / scale, labels, weights)
         return cls(mean, scale, model.coef_[0], float(model.intercept_[0]))
 
     def score(self, values: Matrix) -> Matrix:
@@ -472,25 +473,37 @@ def _fit(rows: Sequence[Measured], examples: Sequence[Example]) -> Fitted:
         raise ValueError("the suite gives no right and wrong answers of enough customers to learn from")
     scores = np.zeros(len(table.labels))
     for seen, unseen in GroupKFold(FOLDS).split(table.values, table.labels, table.groups):
-        scores[unseen] = Regression.of(table.values[seen], table.labels[seen]).score(table.values[unseen])
-    platt, calibrated_on = _calibrate(table, scores)
+        fold = Regression.of(table.values[seen], table.labels[seen], table.weights[seen])
+        scores[unseen] = fold.score(table.values[unseen])
+    platt, calibrated_on = _calibrate(rows, examples, table, scores)
     probabilities = 1.0 / (1.0 + np.exp(-(platt[0] * scores + platt[1])))
     return Fitted(
         table=table,
-        regression=Regression.of(table.values, table.labels),
+        regression=Regression.of(table.values, table.labels, table.weights),
         platt=platt,
         calibrated_on=calibrated_on,
         probabilities=dict(zip(table.rows, map(float, probabilities), strict=True)),
     )
 
 
-def _calibrate(table: Table, scores: Matrix) -> tuple[tuple[float, float], str]:
-    """Platt's two numbers on the chosen answers at their natural rate; on all, balanced, where those are too few."""
-    for label in (0.0, 1.0):
-        if table.chosen[table.labels == label].sum() < ENOUGH:
-            weights = np.where(table.labels == 1.0, (table.labels == 0.0).mean(), (table.labels == 1.0).mean())
-            return _platt(scores, table.labels, weights), "all answers, right and wrong weighted alike"
-    return _platt(scores, table.labels, table.chosen), "chosen answers at their natural rate"
+def _calibrate(
+    rows: Sequence[Measured], examples: Sequence[Example], table: Table, scores: Matrix
+) -> tuple[tuple[float, float], str]:
+    """Platt's two numbers: of an answer's worst sentence to whether the whole answer is right.
+
+    On chosen answers at their natural rate; where those are too few of either kind, on all sentences, balanced.
+    """
+    worst: dict[int, float] = {}
+    for place, score in zip(table.rows, scores, strict=True):
+        number = rows[place].example
+        if examples[number].kind == "chosen":
+            worst[number] = min(worst.get(number, math.inf), float(score))
+    labels = np.array([float(examples[number].right) for number in worst])
+    if min(labels.sum(), len(labels) - labels.sum()) >= ENOUGH:
+        return _platt(np.array(list(worst.values())), labels, np.ones_like(labels)), "chosen answers, natural rate"
+    share = table.labels.mean()
+    balanced = np.where(table.labels == 1.0, 1 - share, share)
+    return _platt(scores, table.labels, balanced), "all sentences, right and wrong weighted alike"
 
 
 def _platt(scores: Matrix, labels: Matrix, weights: Matrix) -> tuple[float, float]:

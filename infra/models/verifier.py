@@ -5,7 +5,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from math import exp, isfinite
 from pathlib import Path
@@ -111,7 +111,6 @@ class Cited:
     vetoes: tuple[str, ...]
     answer: str  # all that the reply quotes of this source, plain
     section: Section
-    rivals: tuple[Section, ...]  # the other passages
 
 
 @dataclass(frozen=True)
@@ -120,6 +119,7 @@ class Vectors:
 
     whole: Mapping[str, Vector]
     tokens: Mapping[str, Vector]
+    near: dict[tuple[str, str], Near] = field(default_factory=dict)  # found before: a reply's sentences share sections
 
 
 def lay_out(sentences: Sequence[Sentence], sources: Sequence[Source]) -> tuple[Cited | None, ...]:
@@ -127,7 +127,7 @@ def lay_out(sentences: Sequence[Sentence], sources: Sequence[Source]) -> tuple[C
     passages = {(source.article_id, source.section_id): source for source in sources if not is_record(source)}
     cited = [_source_of(sentence, passages) for sentence in sentences]
     aligned = [align(s, source) if source else None for s, source in zip(sentences, cited, strict=True)]
-    return tuple(_cited(at, aligned, cited, tuple(passages.values())) for at in range(len(sentences)))
+    return tuple(_cited(at, aligned, cited) for at in range(len(sentences)))
 
 
 def is_record(source: Source) -> bool:
@@ -140,9 +140,7 @@ def _source_of(sentence: Sentence, passages: Mapping[tuple[str, str | None], Sou
     return passages.get((citation.article_id, citation.section_id)) if citation else None
 
 
-def _cited(
-    at: int, aligned: Sequence[Aligned | None], cited: Sequence[Source | None], passages: Sequence[Source]
-) -> Cited | None:
+def _cited(at: int, aligned: Sequence[Aligned | None], cited: Sequence[Source | None]) -> Cited | None:
     own, source = aligned[at], cited[at]
     if own is None or source is None:
         return None
@@ -153,7 +151,6 @@ def _cited(
         vetoes=vetoes(own, told),
         answer=" ".join(dict.fromkeys(spans)),
         section=_section(source),
-        rivals=tuple(_section(other) for other in passages if other is not source),
     )
 
 
@@ -163,12 +160,14 @@ def _section(source: Source) -> Section:
     return Section(whole, plain(source.heading), plain(source.text))
 
 
+@lru_cache(maxsize=64)
 def parts_of(question: str) -> tuple[str, ...]:
     """The sentences of a question that say something, the longest ones of a long one."""
     said = [unit.text for unit in units_of(question) if len(content(unit.text)) > 1]
     return tuple(sorted(dict.fromkeys(said), key=len, reverse=True)[:PARTS]) or (asked_of(question),)
 
 
+@lru_cache(maxsize=64)
 def asked_of(question: str) -> str:
     """The question as it is embedded: plain, cut to what the embedder reads."""
     return plain(question)[:READ]
@@ -192,8 +191,8 @@ def needed(question: str, cited: Iterable[Cited]) -> Needed:
     for one in cited:
         own.add(one.answer)
         own_tokens |= {one.answer} if one.aligned.exact else {one.answer, one.aligned.said, one.aligned.span}
-        sections |= {section.whole for section in (one.section, *one.rivals)}
-        headings |= {section.heading for section in (one.section, *one.rivals)}
+        sections.add(one.section.whole)
+        headings.add(one.section.heading)
     return Needed(frozenset(own), frozenset(own_tokens), frozenset(sections | headings), frozenset(sections))
 
 
@@ -204,7 +203,6 @@ def measure(question: str, one: Cited, vectors: Vectors, idf: Mapping[str, float
         answer=one.answer,
         near_answer=_near(question, one.answer, vectors),
         cited=_subject(question, one.section, vectors),
-        rivals=tuple(_subject(question, rival, vectors) for rival in one.rivals),
     )
     return features(one.aligned, asked, _token_precision(one.aligned, vectors.tokens), idf)
 
@@ -219,6 +217,13 @@ def _subject(question: str, section: Section, vectors: Vectors) -> Subject:
 
 
 def _near(question: str, text: str, vectors: Vectors) -> Near:
+    key = question, text
+    if key not in vectors.near:
+        vectors.near[key] = _compared(question, text, vectors)
+    return vectors.near[key]
+
+
+def _compared(question: str, text: str, vectors: Vectors) -> Near:
     there = vectors.whole[text]
     tokens = vectors.tokens[asked_of(question)] @ vectors.tokens[text].T
     return Near(
