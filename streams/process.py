@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import mode
 from aiokafka.errors import KafkaError
+from mode.threads import WorkerThread
 from mode.types import ServiceT
 
 from processors.errors import DependencyDown
@@ -20,12 +22,15 @@ from streams.transport import App
 QUIET = {"mode": logging.WARNING, "faust": logging.WARNING, "aiokafka": logging.WARNING}
 LINES = 5  # of one kind
 PER = 10.0  # seconds
+THREADS_END_WITHIN = 10.0  # seconds
 
 logger = logging.getLogger(__name__)
 
 
 class Process(mode.Worker):
     """Starts the services in their order, then the stages; stops all stages at once, then the services."""
+
+    mundane_level = "debug"
 
     def __init__(self, services: Sequence[ServiceT], apps: Sequence[App], **options: Any) -> None:  # noqa: ANN401
         self.apps = apps
@@ -43,15 +48,26 @@ class Process(mode.Worker):
         await super().stop()
 
     async def until_done(self) -> int:
-        """Run until a signal (0) or a crash (1)."""
+        """Run until a signal (0) or a crash (1).
+
+        Raises:
+            DependencyDown: a dependency does not answer at the start.
+        """
         try:
             await self.start()
-        except (DependencyDown, KafkaError) as error:
-            logger.critical("cannot start: %s", error)
-            await self.stop()
-            return 1
-        await (self._signal_stop_future or self.stop())
+        except KafkaError as error:
+            raise DependencyDown("Kafka", type(error).__name__) from error
+        finally:
+            await (self._signal_stop_future or self.stop())
+            await _threads_ended()
         return 1 if self.crash_reason else 0
+
+
+async def _threads_ended() -> None:
+    """Wait for the consumers' threads: they speak to this event loop to their last moment, also after a crash."""
+    for thread in threading.enumerate():
+        if isinstance(thread, WorkerThread):
+            await asyncio.to_thread(thread.join, THREADS_END_WITHIN)
 
 
 async def operate(services: Sequence[ServiceT], definitions: Sequence[StageDefinition], around: Surroundings) -> int:

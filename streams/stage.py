@@ -28,13 +28,13 @@ class Surroundings:
     limits: Limits = field(default_factory=Limits)
     group_prefix: str = "sluice"
     slot: str | None = None  # name of this worker's place, for static group membership (KIP-345)
+    session_timeout: float = 15.0  # seconds until a worker that says nothing loses its partitions
 
 
 def build(definition: StageDefinition, around: Surroundings) -> App:
     """The Faust app of a stage, ready to be started."""
     stage, group = definition.stage, f"{around.group_prefix}.{definition.stage}"
-    instance = {"consumer_group_instance_id": f"{group}.{around.slot}"} if around.slot else {}
-    app = App(group, around.bootstrap, around.metrics, stage.value, **instance)
+    app = App(group, around.bootstrap, around.metrics, stage.value, **_membership(group, around))
 
     async def work(record: Record) -> None:
         await step(record, definition, tools)
@@ -45,6 +45,12 @@ def build(definition: StageDefinition, around: Surroundings) -> App:
     _add_agent(app, topics_of(definition), around.clock)
     app.finalize()
     return app
+
+
+def _membership(group: str, around: Surroundings) -> dict[str, Any]:
+    timeout = around.session_timeout
+    options: dict[str, Any] = {"broker_session_timeout": timeout, "broker_heartbeat_interval": timeout / 5}
+    return {**options, "consumer_group_instance_id": f"{group}.{around.slot}"} if around.slot else options
 
 
 def topics_of(definition: StageDefinition) -> tuple[str, ...]:

@@ -34,8 +34,6 @@ SETTINGS: dict[str, Any] = {
     "broker_commit_livelock_soft_timeout": 600.0,  # the same
     "broker_commit_interval": 1.0,
     "broker_max_poll_records": 100,
-    "broker_session_timeout": 15.0,
-    "broker_heartbeat_interval": 3.0,
     "broker_rebalance_timeout": 60.0,
     "broker_request_timeout": 40.0,
     "consumer_auto_offset_reset": "earliest",  # would hide what retention removed: `_rewind` looks
@@ -87,6 +85,7 @@ check_privates()
 class SafeConsumerThread(driver.AIOKafkaConsumerThread):
     """Reads committed messages only, and starts every partition exactly where it should."""
 
+    mundane_level = "debug"
     starts: Mapping[Partition, int] = {}  # first offset of each partition in this assignment
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ANN401
@@ -123,6 +122,7 @@ class SafeConsumer(driver.Consumer):
     them (faust-streaming issue 606), so it is not kept.
     """
 
+    mundane_level = "debug"
     _thread: SafeConsumerThread
 
     def _new_consumer_thread(self) -> SafeConsumerThread:
@@ -161,6 +161,8 @@ class Watchdog(Service):
     aiokafka reports fatal group errors by `check_errors` only, which Faust never calls: the worker would live on,
     silent and without partitions.
     """
+
+    mundane_level = "debug"
 
     def __init__(self, app: "App", **options: Any) -> None:  # noqa: ANN401
         self.app = app
@@ -202,6 +204,7 @@ class Boot(BootStrategy):
 class App(faust.App):
     """One stage's Faust app: one consumer group, one agent, everything else in the flight."""
 
+    mundane_level = "debug"
     BootStrategy = Boot
     flight: Flight
 
@@ -219,7 +222,8 @@ class App(faust.App):
     async def _consumer_wait_empty(self, consumer: ConsumerT, logger: Any) -> None:  # noqa: ANN401
         """Called when partitions are revoked and when the app stops."""
         await self.flight.drain()
-        await cast(SafeConsumer, consumer).force_commit()
+        if not self._crashed.is_set():  # a crashed consumer's thread ends, and would never answer
+            await cast(SafeConsumer, consumer).force_commit()
 
     def report_expired(self, tp: TopicPartition, count: int) -> None:
         """Retention removed messages that were never read: they are lost, and nobody may overlook it."""
@@ -252,7 +256,8 @@ class FaustSource:
         self._app.consumer.on_buffer_drop(TP(*partition))
 
     async def crash(self, error: BaseException) -> None:
-        await self._app.crash(error)
+        if not self._app._crashed.is_set():
+            await self._app.crash(error)
 
 
 class GapReader:

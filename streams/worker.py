@@ -112,6 +112,7 @@ class WorkerOptions:
     switch_staleness: float = 5.0  # seconds
     limits: Limits = field(default_factory=Limits)
     slot: str | None = None  # this worker's place, for static group membership
+    session_timeout: float = 15.0  # seconds until a worker that says nothing loses its partitions
     health_port: int | None = None  # where /metrics and /health are served; None: nowhere, 0: any free port
     health_host: str = "127.0.0.1"
     group_prefix: str = "sluice"
@@ -162,6 +163,9 @@ def run(
     """Run stages until SIGTERM or SIGINT, which drain them; the exit code, which is not 0 after a crash.
 
     `open_parts` is entered on the event loop, before anything starts, and left when everything has stopped.
+
+    Raises:
+        DependencyDown: Kafka does not answer at the start.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(stages, options, open_parts))
@@ -181,6 +185,7 @@ async def _run(
             limits=options.limits,
             group_prefix=options.group_prefix,
             slot=options.slot,
+            session_timeout=options.session_timeout,
         )
         health = Health(parts.clock, metrics)
         definitions = [layer(parts, switch) for stage, layer in LAYERS.items() if stage in stages]
