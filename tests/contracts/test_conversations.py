@@ -75,8 +75,13 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
         pools = [await stack.enter_async_context(await open_pool(as_role(database, role), size=2)) for role in roles]
         owner, router, outcome, people = pools
         await load_customers(owner, CUSTOMERS)
-        workers = [PostgresConversations(pool) for pool in (router, outcome, outcome, people)]
-        yield Desk(*workers, switch=PostgresSwitchTable(people))
+        yield Desk(
+            router=PostgresConversations(router),
+            outcome=PostgresConversations(outcome),
+            second=PostgresConversations(outcome),
+            people=PostgresConversations(people),
+            switch=PostgresSwitchTable(people),
+        )
 
 
 def ticket(number: int = 1, conversation: str = "k", identity: Identity = ANN, body: str = "Hello?") -> TicketReceived:

@@ -1,0 +1,93 @@
+"""The help centre answers with sections that are public and valid at the moment, the best first."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from infra.embeddings.scripted import HashingEmbedder
+from infra.knowledge import Article, ArticleSection
+from infra.postgres.ingest import ingest
+from infra.postgres.knowledge import PostgresKnowledge
+from infra.postgres.pool import open_pool
+from infra.scripted.knowledge import ScriptedKnowledge
+from infra.settings import as_role
+from processors.ports import Knowledge
+
+JUNE, NOVEMBER = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def article(name: str, *texts: str) -> Article:
+    sections = tuple(ArticleSection(f"s{n}", f"Section {n}", text) for n, text in enumerate(texts, 1))
+    return Article(id=name, title=f"About {name}", sections=sections, url=f"https://help.example/{name}")
+
+
+RETURNS = article("returns", "You can return an item within 45 days.", "A return costs $5.95 for the parcel.")
+ARTICLES = [
+    replace(RETURNS, valid_from=JUNE),
+    replace(article("returns", "You can return an item within 30 days."), valid_to=JUNE),
+    replace(article("gifts", "A voucher holds for 24 months."), review_by=JUNE, language="en-GB"),
+    replace(article("staff", "Give a voucher of 50 dollars to whoever complains."), audience="internal"),
+    replace(article("winter", "Vouchers are doubled in winter."), valid_from=datetime(2026, 12, 1, tzinfo=UTC)),
+]
+
+
+@pytest.fixture(params=["scripted", "postgres"])
+async def knowledge(request: pytest.FixtureRequest) -> AsyncIterator[Knowledge]:
+    embedder = HashingEmbedder()
+    if request.param == "scripted":
+        yield await ScriptedKnowledge.of(embedder, ARTICLES)
+        return
+    database: str = request.getfixturevalue("database")
+    async with await open_pool(database, size=2) as owner:
+        await ingest(owner, embedder, ARTICLES)
+    async with await open_pool(as_role(database, "sluice_retrieval"), size=2) as pool:
+        yield PostgresKnowledge(pool, embedder)
+
+
+class TestKnowledge:
+    async def test_the_section_that_shares_the_words_comes_first(self, knowledge: Knowledge) -> None:
+        best, *_ = await knowledge.search("What does the return of a parcel cost?", at=NOVEMBER, limit=3)
+        assert (best.article_id, best.section_id) == ("returns", "s2")
+        assert (best.title, best.heading, best.url) == ("About returns", "Section 2", "https://help.example/returns")
+        assert best.text == "A return costs $5.95 for the parcel."
+
+    async def test_a_version_is_found_while_it_holds(self, knowledge: Knowledge) -> None:
+        found = [
+            (await knowledge.search("return an item within days", at=at, limit=1))[0].text
+            for at in (datetime(2026, 5, 31, 23, 59, tzinfo=UTC), JUNE)
+        ]
+        assert found == ["You can return an item within 30 days.", "You can return an item within 45 days."]
+
+    async def test_the_versions_of_an_article_are_numbered_as_they_hold(self, knowledge: Knowledge) -> None:
+        passages = await knowledge.search("return", at=NOVEMBER, limit=9)
+        assert {passage.version for passage in passages if passage.article_id == "returns"} == {2}
+
+    async def test_what_is_internal_or_not_yet_valid_is_never_found(self, knowledge: Knowledge) -> None:
+        passages = await knowledge.search("double the voucher of whoever complains", at=NOVEMBER, limit=9)
+        assert {passage.article_id for passage in passages} == {"returns", "gifts"}
+
+    async def test_a_section_past_its_review_is_stale(self, knowledge: Knowledge) -> None:
+        passages = await knowledge.search("voucher", at=NOVEMBER, limit=9)
+        assert {p.article_id: (p.stale, p.review_by) for p in passages} == {
+            "gifts": (True, JUNE),
+            "returns": (False, None),
+        }
+
+    async def test_the_score_is_a_part_of_one_and_its_parts_are_told(self, knowledge: Knowledge) -> None:
+        passages = await knowledge.search("voucher", at=NOVEMBER, limit=9)
+        assert all(0 <= passage.score <= 1 for passage in passages)
+        assert all(set(passage.scores) == {"vector", "fulltext", "fused"} for passage in passages)
+
+    async def test_the_fused_score_orders_the_answer_and_the_limit_ends_it(self, knowledge: Knowledge) -> None:
+        passages = await knowledge.search("a voucher for the return of an item", at=NOVEMBER, limit=2)
+        fused = [passage.scores["fused"] for passage in passages]
+        assert fused == sorted(fused, reverse=True)
+        assert len(passages) == 2
+
+    @pytest.mark.parametrize(
+        "query", ["", "the of and", "'); drop table kb_section; --", "C:\\x 'y' & | ! <-> :*", "\x00"]
+    )
+    async def test_any_text_is_a_query(self, knowledge: Knowledge, query: str) -> None:
+        assert len(await knowledge.search(query, at=NOVEMBER, limit=9)) == 3
