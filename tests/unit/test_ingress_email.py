@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.ingress import Malformed, TooLarge
-from processors.ingress.email import MAX_MAIL_BYTES, Mailbox, receive_email, reply_of
+from processors.ingress.email import MAX_MAIL_BYTES, Mailbox, receive_email
+from processors.ingress.quotes import reply_of
 from schemas.ingress import Channel, Identity, Marks, Proof, TicketReceived, ticket_id
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
