@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from mode import Service
 
+from infra.kafka.closing import close
 from processors.errors import DependencyDown
 from processors.ports import Clock, SwitchTable, SwitchView
 from processors.switch import Board, Entry, apply, view
@@ -83,13 +84,14 @@ class SwitchReader(Service):
                 while not await self._at_end():
                     await self._read()
         except (KafkaError, TimeoutError) as error:
+            await self.on_stop()
             raise DependencyDown("Kafka", f"{PLACE.topic}: {type(error).__name__}") from None
         logger.info("switch read up to offset %d", self._board.epoch)
 
     async def on_stop(self) -> None:
         """Disconnect."""
         if self._consumer is not None:
-            await self._consumer.stop()
+            await close(self._consumer)
 
     async def _connect(self) -> None:
         self._consumer = AIOKafkaConsumer(

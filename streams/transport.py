@@ -19,6 +19,7 @@ from faust.types.transports import ConsumerT
 from mode import Service
 from mode.types import ServiceT
 
+from infra.kafka.closing import close
 from streams.flight import Flight, Partition
 from streams.metrics import Metrics
 
@@ -282,13 +283,13 @@ class GapReader:
             fetch_max_wait_ms=100,
         )
         async with asyncio.timeout(GAP_WITHIN):
-            await consumer.start()
             try:
+                await consumer.start()
                 consumer.assign([tp])
                 consumer.seek(tp, start)
                 return await self._any_before(consumer, tp, end)
             finally:
-                await consumer.stop()
+                await close(consumer)
 
     async def _any_before(self, consumer: AIOKafkaConsumer, tp: TopicPartition, end: int) -> bool:
         while await consumer.position(tp) < end:

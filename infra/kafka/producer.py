@@ -7,19 +7,18 @@ one a stage instead of one a process.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from infra.kafka.closing import close
 from processors.errors import DependencyDown, Rejected
 from schemas.codec import encode
 from schemas.event import Event
 from schemas.topics import HEADER_ROOM, MAX_TOPIC_BYTES
 
 ACKNOWLEDGED_WITHIN = 60.0  # seconds; an outage longer than that is reported, and the message tried again
-STOP_WITHIN = 5.0  # seconds
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -62,8 +61,7 @@ class Producer:
         """Send what is buffered, for a moment, and disconnect."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), STOP_WITHIN)
+            await close(producer)
 
     async def publish(
         self, topic: str, key: str | bytes | None, event: Event | bytes | None, headers: Headers = ()
@@ -108,7 +106,7 @@ class Producer:
         try:
             await producer.start()
         except KafkaError as error:
-            await producer.stop()
+            await close(producer)
             raise DependencyDown("Kafka", type(error).__name__) from None
         return producer
 
