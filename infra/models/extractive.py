@@ -3,31 +3,34 @@
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from math import log, log1p
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ValidationError
 
+from infra.models.verifier import TokenEmbedder
 from processors.errors import ModelFailed
 from processors.ports import Completion, Embedder, Prompt
 from processors.resolution import DraftReply, DraftRequest, DraftSentence, ShownPassage
 from processors.sentences import Unit, stems, units
 
 T = TypeVar("T", bound=BaseModel)
-Vectors = NDArray[np.float32]
+Vectors = NDArray[Any]  # of floats, rows of norm 1
 
-KEPT_VECTORS = 20_000  # about 30 MB: the sections and sentences of a large help centre
+KEPT_TEXTS = 20_000  # sentences whose vectors are kept: about 30 MB
+KEPT_SECTIONS = 256  # sections whose token vectors are kept, in half precision: about 40 MB
 
-# How a passage ranks. The cosines are of unit vectors. Chosen by hand on the shop's train tickets and checked on the
-# thunderbird forum's; see docs/models.md for the figures.
-SECTION, SENTENCE, ASKED_SENTENCE, HEADING, TITLE = 0.3, 0.6, 0.4, 0.2, 0.1
+# How a passage ranks: a sum of cosines with the question, weighted by hand on the shop's train tickets and checked on
+# the thunderbird forum's. The first two compare token by token (Khattab & Zaharia 2020, ColBERT's MaxSim).
+TOKENS, ASKED_TOKENS = 0.6, 0.4
+SENTENCE, ASKED_SENTENCE, HEADING, TITLE = 0.5, 0.2, 0.2, 0.2  # of the best sentence; of the heading, of the title
 SPELLING = 0.1  # idf-weighted share of the question's 4-grams: a misspelt word still counts
 MEASURE = 0.05  # a sentence holds the kind of value that is asked for
-RANK = 0.03  # times -ln(place): the order retrieval gave
+RANK = 0.01  # times -ln(place): the order retrieval gave
 
 WORDS = 0.3  # a sentence's weight of idf-weighted word overlap, beside its cosines
 NEIGHBOUR = 0.75  # share of the best sentence's score that makes a neighbour part of the answer
@@ -47,7 +50,10 @@ class LocalExtractive:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._kept: OrderedDict[str, Vectors] = OrderedDict()
+        self._kept = _Kept(embedder.embed, KEPT_TEXTS, np.float32)
+        self._tokens = (
+            _Kept(embedder.embed_tokens, KEPT_SECTIONS, np.float16) if isinstance(embedder, TokenEmbedder) else None
+        )
 
     async def complete(self, prompt: Prompt, schema: type[T], deadline: float) -> Completion[T]:
         """Answer a `DraftRequest` with a `DraftReply`, within `deadline` seconds.
@@ -81,30 +87,67 @@ class LocalExtractive:
         question = Question.of(request.question)
         cut = [(passage, tuple(filter(_fits, units(passage.text)))) for passage in request.passages]
         cut = [(passage, pieces) for passage, pieces in cut if pieces]
-        asked = np.asarray(await self._embedder.embed([question.text, question.asked]), np.float32)
-        vectors = await self._vectors([text for passage, pieces in cut for text in _embedded(passage, pieces)])
+        asked = [question.text, question.asked]
+        vectors = await self._kept.of([text for passage, pieces in cut for text in _embedded(passage, pieces)])
+        nearest = await self._nearest(asked, [_whole(passage) for passage, _ in cut])
         fitting = _Fitting(
             question,
-            asked,
+            np.asarray(await self._embedder.embed(asked), np.float32),
             words=_idf([_words(passage, piece) for passage, pieces in cut for piece in pieces]),
             grams=_idf([_grams(_whole(passage)) for passage, _ in cut]),
         )
         return [
-            fitting.section(place, passage, pieces, np.stack([vectors[text] for text in _embedded(passage, pieces)]))
+            fitting.section(
+                passage,
+                pieces,
+                np.stack([vectors[text] for text in _embedded(passage, pieces)]),
+                float(np.array([TOKENS, ASKED_TOKENS]) @ nearest[:, place]) - RANK * log1p(place),
+            )
             for place, (passage, pieces) in enumerate(cut)
         ]
 
-    async def _vectors(self, texts: Sequence[str]) -> dict[str, Vectors]:
-        """The texts' unit vectors; a help centre's sentences come again and again, so they are kept."""
+    async def _nearest(self, asked: Sequence[str], sections: Sequence[str]) -> Vectors:
+        """asked × sections: how near the nearest token of a section is to a token of the question, on average."""
+        if self._tokens is None or not sections:
+            return np.zeros((len(asked), len(sections)), np.float32)
+        tokens = await self._tokens.of(sections)
+        questions = await self._tokens.made(asked)
+        return np.array([[_max_sim(question, tokens[text]) for text in sections] for question in questions], np.float32)
+
+
+def _max_sim(question: Vectors, text: Vectors) -> float:
+    return float((question @ text.T.astype(np.float32)).max(axis=1).mean()) if question.size and text.size else 0.0
+
+
+class _Kept:
+    """What an embedder makes of texts, the newest kept: a help centre's sentences come again and again."""
+
+    def __init__(
+        self,
+        embed: Callable[[Sequence[str]], Awaitable[Sequence[ArrayLike]]],
+        limit: int,
+        precision: type[np.floating[Any]],
+    ) -> None:
+        self._embed = embed
+        self._limit = limit
+        self._precision = precision
+        self._kept: OrderedDict[str, Vectors] = OrderedDict()
+
+    async def of(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        """The vectors by text."""
         new = [text for text in dict.fromkeys(texts) if text not in self._kept]
-        if new:
-            self._kept.update(zip(new, np.asarray(await self._embedder.embed(new), np.float32), strict=True))
-        for text in texts:
+        made = dict(zip(new, await self.made(new), strict=True))
+        found = {text: made[text] if text in made else self._kept[text] for text in texts}
+        for text, vectors in found.items():
+            self._kept[text] = vectors
             self._kept.move_to_end(text)
-        found = {text: self._kept[text] for text in texts}
-        while len(self._kept) > KEPT_VECTORS:
+        while len(self._kept) > self._limit:
             self._kept.popitem(last=False)
         return found
+
+    async def made(self, texts: Sequence[str]) -> list[Vectors]:
+        """The vectors, computed now and not kept."""
+        return [np.asarray(vectors, self._precision) for vectors in (await self._embed(texts) if texts else ())]
 
 
 @dataclass(frozen=True)
@@ -126,20 +169,20 @@ class _Fitting:
     words: dict[str, float]
     grams: dict[str, float]
 
-    def section(self, place: int, passage: ShownPassage, pieces: tuple[Unit, ...], vectors: Vectors) -> Section:
-        """`vectors` are those of `_embedded`: the section, its heading, its title, then its sentences."""
+    def section(self, passage: ShownPassage, pieces: tuple[Unit, ...], vectors: Vectors, prior: float) -> Section:
+        """`vectors` are those of `_embedded`: heading, title, sentences. `prior` scores the section as a whole."""
         whole, asked = self.asked
-        sentences = vectors[3:]
+        sentences = vectors[2:]
         measured = np.array([self.question.measures(piece.text) for piece in pieces], np.float32)
         stemmed = stems(self.question.text)
         covered = np.array([_share(stemmed, _words(passage, piece), self.words) for piece in pieces])
         score = (
-            np.array([SECTION, HEADING, TITLE]) @ (vectors[:3] @ whole)
+            prior
             + SENTENCE * (sentences @ whole).max()
             + ASKED_SENTENCE * (sentences @ asked).max()
+            + np.array([HEADING, TITLE]) @ (vectors[:2] @ whole)
             + SPELLING * _share(_grams(self.question.text), _grams(_whole(passage)), self.grams)
             + MEASURE * measured.max()
-            - RANK * log1p(place)
         )
         fit = sentences @ (whole + asked) / 2 + WORDS * covered + MEASURE * measured
         return Section(passage, pieces, tuple(float(value) for value in fit), float(score))
@@ -212,7 +255,7 @@ _ASKING = re.compile(
 )
 _MEASURES = (  # what is asked for, and how such a value looks
     (
-        r"how much|cost|price|\bfees?\b|charge|\$|worth|dollars?|extra|\bpay\b|discount|percent",
+        r"how much|amounts?\b|cost|price|\bfees?\b|charge|\$|worth|dollars?|extra|\bpay\b|discount|percent",
         r"[$€£]\s?\d|\bfree\b|\d\s?%",
     ),
     (
@@ -253,8 +296,8 @@ def _whole(passage: ShownPassage) -> str:
 
 
 def _embedded(passage: ShownPassage, pieces: Sequence[Unit]) -> list[str]:
-    """What is embedded of a passage: the section, its heading, its title, and each sentence under its heading."""
-    return [_whole(passage), passage.heading, passage.title, *(f"{passage.heading}: {piece.text}" for piece in pieces)]
+    """What is embedded of a passage: its heading, its title, and each sentence under its heading."""
+    return [passage.heading, passage.title, *(f"{passage.heading}: {piece.text}" for piece in pieces)]
 
 
 def _words(passage: ShownPassage, piece: Unit) -> frozenset[str]:
