@@ -51,7 +51,7 @@ _ABBREVIATED = re.compile(
     r"(\b(e\.g|i\.e|a\.m|p\.m|etc|vs|approx|no|nr|mr|mrs|ms|dr|st|u\.s|incl|max|min)|^\s*\d+)\.$", re.I
 )
 _MARKUP = (
-    (re.compile(r"!\[[^\]]*\]\([^)]*\)|\[template omitted[^\]]*\]"), ""),
+    (re.compile(r"!\[[^\]]*\]\([^)]*\)|\{\{[^}]*\}\}|\[template\b[^\]]*\]"), ""),  # images, unexpanded templates
     (re.compile(r"\[([^\]]*)\]\([^)]*\)"), r"\1"),
     (re.compile(r"\*\*|__|`"), ""),
     (re.compile(r"(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)"), ""),
@@ -68,7 +68,7 @@ class _Line:
 
 
 def plain(markdown: str) -> str:
-    """Markdown as a reader sees it, without images and link targets."""
+    """Markdown as a reader sees it, without images, link targets and templates nobody expanded."""
     for pattern, replacement in _MARKUP:
         markdown = pattern.sub(replacement, markdown)
     return markdown.strip()
