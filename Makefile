@@ -1,0 +1,84 @@
+# Sluice: `make demo` shows it, `make test` proves it. Everything is installed into .venv and kept in var.
+
+.DEFAULT_GOAL := help
+.PHONY: demo test check lint lock vllm up down clean help kafka setup
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+DEMO := $(VENV)/demo.stamp
+DEV := $(VENV)/dev.stamp
+CODE := schemas processors infra streams evals loadtest sluice
+
+# The first Python that runs and is new enough; a version manager's shim may exist and still refuse to run.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+
+demo: ## Start everything, answer the demo company's tickets, show the table (DATA=DIR LIMIT=N ONCE=1)
+	@$(MAKE) --no-print-directory -j2 $(DEMO) kafka KAFKA_OPTIONAL=1
+	@$(BIN)/sluice demo $(if $(DATA),--data "$(DATA)") $(if $(LIMIT),--limit $(LIMIT)) $(if $(ONCE),--once)
+
+test: ## Everything CI runs: style, types, import contracts, all tests on real Kafka and Postgres
+	@$(MAKE) --no-print-directory -j2 $(DEV) kafka
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest
+
+check: $(DEV) lint ## Style, types, import contracts and the tests that need no server: under a minute
+	@$(BIN)/python -m pytest -q -m "not server"
+
+lint: $(DEV)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/mypy $(CODE:%=-p %)
+	@$(BIN)/lint-imports --no-logo
+
+up: $(DEMO) kafka ## Start Kafka, Postgres, the stages and the edge in the background
+	@$(BIN)/sluice up
+
+down: ## Stop what `make up` started
+	@if [ -x $(BIN)/sluice ]; then $(BIN)/sluice down; fi
+
+lock: $(DEV) ## Resolve the dependencies anew and write the locks, with hashes and without addresses
+	@echo uv | $(COMPILE) - -o requirements-bootstrap.lock
+	@$(COMPILE) pyproject.toml -o requirements.lock
+	@$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+
+vllm: $(DEMO) ## Build .venv-vllm: vLLM for the CPU, 5 GB, apart from the service's environment
+	@$(PYTHON) -m venv .venv-vllm
+	@$(UV) pip install --python .venv-vllm/bin/python --no-deps -r requirements-vllm.lock
+
+clean: down ## Remove the environment and everything Sluice keeps in var
+	@rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+help: ## Show this
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+# -- set-up
+
+COMPILE := $(UV) pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
+
+setup: $(DEV) kafka
+
+# uv by pip from its own lock, then everything else by uv: several times faster, and nothing without its hash.
+$(UV): requirements-bootstrap.lock
+	@test -n "$(PYTHON)" || { echo "Sluice needs Python 3.11 or newer: none was found." >&2; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version), once"
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv is missing (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+$(DEMO): requirements.lock
+$(DEV): requirements-dev.lock
+$(DEMO) $(DEV): $(UV) Makefile
+	@echo "Installing $(filter requirements%,$(notdir $^))"
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes --no-deps -r $(filter requirements%,$^)
+	@$(BIN)/python -c "import sysconfig, pathlib; \
+		pathlib.Path(sysconfig.get_path('purelib'), 'sluice.pth').write_text('$(CURDIR)\n')"
+	@printf '%s\n' '#!/bin/sh' "''''exec \"$(CURDIR)/$(BIN)/python\" \"\$$0\" \"\$$@\" # '''" \
+		'from sluice.main import app' 'app()' > $(BIN)/sluice
+	@chmod +x $(BIN)/sluice
+	@touch $@
+
+# Java, Maven and Kafka's jars. The demo can do without: the in-process broker stands in.
+kafka:
+	@sh infra/kafka/java.sh && $(PYTHON) -m infra.kafka.local || test -n "$(KAFKA_OPTIONAL)"
