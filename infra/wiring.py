@@ -3,14 +3,17 @@
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import httpx
 
 from infra.clock import SystemClock
+from infra.crm import Row, customers_of
 from infra.embeddings.minilm import MiniLM
 from infra.helpdesk.recorded import RecordedHelpdesk
+from infra.helpdesk.scripted import ScriptedHelpdesk
 from infra.helpdesk.webhook import WebhookHelpdesk
 from infra.models.classifier import LocalClassifier
 from infra.models.roles import bind, close, remote
@@ -21,10 +24,14 @@ from infra.postgres.knowledge import PostgresKnowledge
 from infra.postgres.ledger import PostgresLedger
 from infra.postgres.pool import Pool, open_pool
 from infra.postgres.switch import PostgresSwitchTable
+from infra.scripted.conversations import ScriptedConversations
+from infra.scripted.ledger import ScriptedLedger
+from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import DatabaseRole, Settings, SettingsError
 from processors.policy import Policy, PolicyError
 from processors.ports import (
     Classifier,
+    Clock,
     Conversations,
     Customers,
     Helpdesk,
@@ -214,6 +221,23 @@ async def open_adapters(settings: Settings, owner_url: str, roles: Iterable[Data
         adapters = Adapters(settings, pools)
         closing.push_async_callback(adapters.aclose)
         yield adapters
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """What an evaluation writes to, and forgets."""
+
+    conversations: Conversations
+    helpdesk: Helpdesk
+    ledger: Ledger
+    switch_table: SwitchTable
+
+
+def in_memory(clock: Clock, customers: Iterable[Row]) -> InMemory:
+    """Conversations, helpdesk, ledger and switch without a database; the customers are those of a `crm.jsonl`."""
+    switch = ScriptedSwitchTable()
+    conversations = ScriptedConversations(clock, switch, customers_of(customers))
+    return InMemory(conversations, ScriptedHelpdesk(), ScriptedLedger(clock), switch)
 
 
 def roles_of(stages: Iterable[Stage]) -> tuple[DatabaseRole, ...]:

@@ -1,0 +1,123 @@
+"""A suite made ready to run: its trained parts, its policy, its help centre and customers in Postgres."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from evals.dataset import Halves, Suite, SuiteError, halves, load_suite
+from evals.train.gate import train_gate
+from evals.train.router import propose_policy, train_router
+from infra.embeddings.minilm import MiniLM
+from infra.knowledge import read_articles
+from infra.postgres.ingest import ingest, load_customers
+from infra.postgres.pool import open_pool
+from infra.settings import Settings, load_settings
+from infra.wiring import POLICY
+from sluice.terminal import USAGE, fail
+
+DATASETS = Path(__file__).parent.parent / "evals" / "datasets"
+SHOP = "shop"
+OWN_POLICY = frozenset({SHOP})  # suites that the policy of the project was written for
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` made, and where."""
+
+    models_dir: Path
+    policy: Path
+    trained_on: str  # in words
+
+
+def open_suite(name: str) -> Suite:
+    """A suite by its folder, or by its name among the project's own."""
+    path = Path(name)
+    try:
+        return load_suite(path if path.exists() or not (DATASETS / name).is_dir() else DATASETS / name)
+    except (SuiteError, OSError) as error:
+        fail(str(error), USAGE)
+
+
+def settings_of(suite: Suite) -> dict[str, str]:
+    """What the suite's company sets for its own mail (`settings.env`); nothing where there is no such file."""
+    file = suite.path / "settings.env"
+    return {name: value for name, value in dotenv_values(file).items() if value} if file.is_file() else {}
+
+
+def prepare(suite: Suite, settings: Settings, embedder: MiniLM, say: Say) -> Prepared:
+    """Train the router and the verifier on the suite's training half, unless that was done with the same data.
+
+    A suite without a policy of its own gets one proposed from the bands of the training half; it says what it rests on.
+    """
+    parted = halves(suite)
+    directory = settings.artefacts / suite.name
+    mark = directory / "trained.json"
+    wanted = {"data": _digest(suite, parted), "embedder": embedder.name, "code": _code_digest()}
+    if not mark.is_file() or json.loads(mark.read_text()) != wanted:
+        directory.mkdir(parents=True, exist_ok=True)
+        mark.unlink(missing_ok=True)
+        say(f"training on {len(parted.train)} tickets of {suite.name} ({parted.rule}); the others are held out")
+        train_router(suite, directory, embedder, progress=say)
+        train_gate(suite, directory, embedder, progress=say)
+        if suite.policy is None and suite.name not in OWN_POLICY:
+            (directory / "policy.toml").write_text(propose_policy(parted.train, POLICY.read_text(encoding="utf-8")))
+        mark.write_text(json.dumps(wanted))
+    proposed = directory / "policy.toml"
+    policy = suite.policy or (proposed if proposed.is_file() else POLICY)
+    return Prepared(directory, policy, f"{len(parted.train)} tickets of {suite.name}: {parted.rule}")
+
+
+def _digest(suite: Suite, parted: Halves) -> str:
+    """SHA-256 of what the trained parts see, hex."""
+    digest = hashlib.sha256()
+    for ticket in parted.train:
+        digest.update(ticket.model_dump_json().encode())
+    for example in parted.intents:
+        digest.update(example.model_dump_json().encode())
+    for path in suite.articles:
+        for file in sorted(path.rglob("*.md")) if path.is_dir() else [path]:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _code_digest() -> str:
+    """SHA-256 of the code that trains and measures, hex: another version trains anew."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for folder in ("evals", "infra/models", "infra/embeddings", "processors"):
+        for file in sorted((root / folder).rglob("*.py")):
+            digest.update(file.read_bytes())
+    digest.update(POLICY.read_bytes())
+    return digest.hexdigest()
+
+
+async def load(suite: Suite, owner_url: str, embedder: MiniLM, say: Say) -> None:
+    """Put the suite's help centre and customers into Postgres; what is there already stays untouched."""
+    pool = await open_pool(owner_url, size=1)
+    try:
+        articles = [article for path in suite.articles for article in read_articles(path)]
+        report = await ingest(pool, embedder, articles)
+        customers = await load_customers(pool, suite.customers)
+        say(f"{len(articles)} articles, {report.sections} sections, {report.embedded} embedded; {customers} customers")
+    finally:
+        await pool.close()
+
+
+def with_suite(settings: Settings, suite: Suite, prepared: Prepared) -> Settings:
+    """The settings with the suite's mail, policy and trained parts in the place of the company's."""
+    mail = load_settings(settings_of(suite))
+    return settings.model_copy(
+        update={
+            "models_dir": prepared.models_dir,
+            "policy": prepared.policy,
+            "email_authserv_ids": mail.email_authserv_ids,
+            "email_mailboxes": mail.email_mailboxes,
+            "email_domains": mail.email_domains,
+        }
+    )

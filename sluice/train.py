@@ -1,0 +1,62 @@
+"""`sluice train`: fit the router and the gate's verifier on a suite's labelled tickets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evals.dataset import halves
+from evals.train.gate import train_gate
+from evals.train.router import propose_policy, train_router
+from infra.embeddings.minilm import MiniLM
+from infra.wiring import POLICY
+from sluice.suite import open_suite
+from sluice.terminal import USAGE, AsJson, console, fail, print_json, read_settings, stderr
+
+app = typer.Typer(
+    help="Fit the trained parts on labelled tickets, on the training half of the customers.", no_args_is_help=True
+)
+
+SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite folder, or `shop`.")]
+Out = Annotated[Path | None, typer.Option(help="Where to write. Default: the trained parts' folder of the settings.")]
+
+
+@app.command(epilog="Example: sluice train router ../shared/evaldata/thunderbird --out var/models/thunderbird")
+def router(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
+    """Train the intent classifier; prints cross-validated figures."""
+    settings = read_settings()
+    report = train_router(
+        open_suite(suite), _folder(out or settings.artefacts), MiniLM(settings.home / "cache"), progress=stderr.print
+    )
+    _show(report, as_json)
+
+
+@app.command(epilog="Example: sluice train gate shop --json")
+def gate(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
+    """Train and calibrate the verifier on right answers and spoilt ones; prints what it catches."""
+    settings = read_settings()
+    embedder = MiniLM(settings.home / "cache")
+    try:
+        report = train_gate(open_suite(suite), _folder(out or settings.artefacts), embedder, progress=stderr.print)
+    except ValueError as error:
+        fail(str(error), USAGE)
+    _show(report, as_json)
+
+
+@app.command(epilog="Example: sluice train policy ../shared/evaldata/thunderbird > policy.toml")
+def policy(suite: SuiteName) -> None:
+    """Propose a policy from the bands of the training half: what was mostly safe to answer, with the counts."""
+    proposed = propose_policy(halves(open_suite(suite)).train, POLICY.read_text(encoding="utf-8"))
+    console.print(proposed, markup=False, highlight=False, soft_wrap=True)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _show(report: object, as_json: bool) -> None:
+    if as_json:
+        print_json(vars(report))
+    else:
+        console.print(str(report), markup=False, highlight=False)
