@@ -1,0 +1,1 @@
+"""Models: classifiers, answerers and verifiers behind the ports."""
