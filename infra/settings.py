@@ -33,7 +33,7 @@ from schemas.ingress import MAX_MESSAGE_BYTES
 PREFIX = "SLUICE_"
 PROVIDERS = ("local", "scripted", "openai", "vllm")
 
-DatabaseRole = Literal["edge", "router", "retrieval", "resolution", "outcome", "people", "auditor"]
+DatabaseRole = Literal["edge", "router", "retrieval", "resolution", "gate", "outcome", "people", "auditor"]
 
 
 class SettingsError(Exception):
@@ -129,6 +129,9 @@ class Settings(BaseSettings):
     )
     database_url_resolution: SecretStr | None = _known(
         "DATABASE_URL_RESOLUTION", None, "Postgres as resolution. Unset: DATABASE_URL with the user sluice_resolution."
+    )
+    database_url_gate: SecretStr | None = _known(
+        "DATABASE_URL_GATE", None, "Postgres as the gate. Unset: DATABASE_URL with the user sluice_gate."
     )
     database_url_outcome: SecretStr | None = _known(
         "DATABASE_URL_OUTCOME", None, "Postgres as outcome. Unset: DATABASE_URL with the user sluice_outcome."

@@ -19,9 +19,17 @@ from infra.settings import PREFIX, Settings, env_name
 from schemas.topics import all_topics
 
 PARTITIONS = 3  # enough to be several; twelve take a second to make
+SERVERS = {"kafka", "own_kafka", "postgres"}
 TEMPLATE = "sluice_template"
 
 _numbers = count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a server, so that `make check` can leave them out."""
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)
 
 
 @pytest.fixture(autouse=True)
