@@ -45,7 +45,7 @@ lock: $(DEV) ## Resolve the dependencies anew and write the locks, with hashes a
 
 vllm: $(DEMO) ## Build .venv-vllm: vLLM for the CPU, 5 GB, apart from the service's environment
 	@$(PYTHON) -m venv .venv-vllm
-	@$(UV) pip install --python .venv-vllm/bin/python --no-deps -r requirements-vllm.lock
+	@$(UV) pip install --python .venv-vllm/bin/python --require-hashes --no-deps -r requirements-vllm.lock
 
 clean: down ## Remove the environment and everything Sluice keeps in var
 	@rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
