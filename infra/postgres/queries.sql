@@ -141,7 +141,10 @@ select word, ndoc from ts_stat('select search from kb_section where audience = '
 -- Change what is said about a version, never what it says: its review date and the end of its validity.
 update kb_article
 set review_by = %(review_by)s, updated = %(updated)s, valid_to = coalesce(%(valid_to)s::timestamptz, 'infinity')
-where article_id = %(article_id)s and version = %(version)s;
+where article_id = %(article_id)s and version = %(version)s
+    and (review_by, updated, valid_to) is distinct from (
+        %(review_by)s::timestamptz, %(updated)s::timestamptz, coalesce(%(valid_to)s::timestamptz, 'infinity')
+    );
 
 -- name: end_version
 -- Let a version end where another begins; one that never held ends where it begins.

@@ -1,0 +1,150 @@
+"""Who may do what with which table, and call which function: the whole matrix, as it is meant to be."""
+
+import psycopg
+import pytest
+
+TABLES = (
+    "claim",
+    "conversation",
+    "crm_customer",
+    "crm_record",
+    "decision",
+    "helpdesk_delivery",
+    "item",
+    "kb_article",
+    "kb_section",
+    "kb_word",
+    "label",
+    "ledger",
+    "message",
+    "migration",
+    "switch",
+    "switch_log",
+)
+# s select, i insert, u update, d delete, t truncate; for insert and update, some of the columns count
+MATRIX: dict[str, dict[str, str]] = {
+    "edge": {},
+    "gate": {},
+    "router": {"conversation": "siu", "crm_customer": "s", "crm_record": "s", "ledger": "si", "message": "si"},
+    "retrieval": {"crm_record": "s", "kb_article": "s", "kb_section": "s", "kb_word": "s"},
+    "resolution": {"ledger": "si"},
+    "outcome": {
+        "claim": "siu",
+        "conversation": "su",
+        "decision": "si",
+        "helpdesk_delivery": "si",
+        "item": "si",
+        "message": "siu",
+        "switch": "siu",
+        "switch_log": "si",
+    },
+    "people": {
+        "claim": "siu",
+        "conversation": "siu",
+        "crm_customer": "s",
+        "crm_record": "s",
+        "decision": "s",
+        "item": "su",
+        "kb_article": "s",
+        "kb_section": "s",
+        "kb_word": "s",
+        "label": "si",
+        "message": "siu",
+        "switch": "siu",
+        "switch_log": "si",
+    },
+    "auditor": dict.fromkeys(TABLES, "s"),
+}
+COLUMNS = {
+    ("router", "conversation", "insert"): {"conversation"},
+    ("router", "conversation", "update"): {"revision", "touched_at"},
+    ("outcome", "conversation", "update"): {"touched_at"},
+    ("people", "conversation", "insert"): {"conversation", "owner", "person"},
+    ("people", "conversation", "update"): {"owner", "person", "touched_at"},
+    ("outcome", "message", "update"): {"intent", "outcome"},
+    ("people", "message", "update"): {"intent", "outcome"},
+    ("people", "item", "update"): {"state", "held_by", "closed_at"},
+}
+CALLS: dict[str, set[str]] = {
+    "edge": set(),
+    "gate": set(),
+    "auditor": set(),
+    "router": {"admit", "ledger_append", "moment_of", "proved_customer"},
+    "retrieval": {"customer_facts"},
+    "resolution": {"ledger_append"},
+    "outcome": {
+        "claim",
+        "end_claim",
+        "helpdesk_find",
+        "helpdesk_receive",
+        "mark_sent",
+        "not_held_by",
+        "open_item",
+        "record_decision",
+        "stopping_scope",
+        "strictness",
+        "switch_lock",
+        "switch_set",
+    },
+    "people": {
+        "claim",
+        "end_claim",
+        "give_back",
+        "mark_sent",
+        "not_held_by",
+        "stopping_scope",
+        "strictness",
+        "switch_lock",
+        "switch_set",
+        "take_over",
+    },
+}
+FOR_POLICIES = {"setting", "name_for_now"}
+LETTERS = {"s": "select", "i": "insert", "u": "update", "d": "delete", "t": "truncate"}
+
+
+@pytest.mark.parametrize("role", MATRIX)
+def test_a_role_may_touch_the_tables_of_its_work_and_no_others(shared_database: str, role: str) -> None:
+    with psycopg.connect(shared_database) as owner:
+        granted = {table: may(owner, f"sluice_{role}", table) for table in TABLES}
+    assert granted == {table: MATRIX[role].get(table, "") for table in TABLES}
+
+
+@pytest.mark.parametrize(("role", "table", "act"), COLUMNS)
+def test_a_role_may_write_these_columns_only(shared_database: str, role: str, table: str, act: str) -> None:
+    statement = (
+        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0"
+        " and has_column_privilege(%s, attrelid, attnum, %s)"
+    )
+    with psycopg.connect(shared_database) as owner:
+        rows = owner.execute(statement, (table, f"sluice_{role}", act)).fetchall()
+    assert {name for (name,) in rows} == COLUMNS[role, table, act]
+
+
+@pytest.mark.parametrize("role", CALLS)
+def test_a_role_may_call_the_functions_of_its_work_and_no_others(shared_database: str, role: str) -> None:
+    statement = (
+        "select proname from pg_proc where proowner = 'sluice_owner'::regrole"
+        " and has_function_privilege(%s, oid, 'execute')"
+    )
+    with psycopg.connect(shared_database) as owner:
+        rows = owner.execute(statement, (f"sluice_{role}",)).fetchall()
+    assert {name for (name,) in rows} - FOR_POLICIES == CALLS[role]
+
+
+def test_the_matrix_knows_every_table(shared_database: str) -> None:
+    statement = (
+        "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'm')"
+    )
+    with psycopg.connect(shared_database) as owner:
+        assert {name for (name,) in owner.execute(statement).fetchall()} == set(TABLES)
+
+
+def may(owner: psycopg.Connection, role: str, table: str) -> str:
+    """The letters of what a role may do with a table, or with any of its columns."""
+    granted = ""
+    for letter, act in LETTERS.items():
+        check = "has_any_column_privilege" if letter in "siu" else "has_table_privilege"
+        row = owner.execute(f"select {check}(%s, %s, %s)".encode(), (role, table, act)).fetchone()
+        granted += letter if row and row[0] else ""
+    return granted

@@ -1,0 +1,115 @@
+"""An ingest touches only what changed, and keeps every version's text."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from infra.embeddings.scripted import HashingEmbedder
+from infra.knowledge import Article, ArticleSection
+from infra.postgres.ingest import IngestReport, ingest, load_customers
+from infra.postgres.knowledge import PostgresKnowledge
+from infra.postgres.pool import Pool, open_pool
+
+MAY, JUNE, JULY = (datetime(2026, month, 1, tzinfo=UTC) for month in (5, 6, 7))
+ARTICLE = Article(
+    "a", "Returns", (ArticleSection("one", "One", "Within 30 days."), ArticleSection("two", "Two", "Free."))
+)
+CHANGED = replace(ARTICLE, sections=(ArticleSection("one", "One", "Within 45 days."), ARTICLE.sections[1]))
+
+
+@dataclass
+class CountingEmbedder(HashingEmbedder):
+    """Remembers what it was given."""
+
+    given: list[str] = field(default_factory=list)
+    name: str = "scripted/counting"
+    dimensions: int = 384
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        self.given += texts
+        return await super().embed(texts)
+
+
+@pytest.fixture
+async def owner(database: str) -> AsyncIterator[Pool]:
+    async with await open_pool(database, size=2) as pool:
+        yield pool
+
+
+async def rows(pool: Pool, statement: str) -> list[tuple[Any, ...]]:
+    async with pool.connection() as connection:
+        found = await (await connection.execute(statement.encode())).fetchall()
+    return [tuple(row.values()) for row in found]
+
+
+async def found(pool: Pool, at: datetime) -> list[tuple[int, str]]:
+    passages = await PostgresKnowledge(pool, CountingEmbedder()).search("Within days", at=at, limit=9)
+    return [(passage.version, passage.text) for passage in passages if passage.section_id == "one"]
+
+
+async def test_a_first_ingest_adds_and_holds_for_all_time(owner: Pool) -> None:
+    assert await ingest(owner, CountingEmbedder(), [ARTICLE], now=JUNE) == IngestReport(1, 0, 0, sections=2, embedded=2)
+    assert await found(owner, MAY) == await found(owner, JULY) == [(1, "Within 30 days.")]
+
+
+async def test_the_same_again_touches_nothing_and_embeds_nothing(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [ARTICLE], now=JUNE)
+    touched = "select xmin::text from kb_section union all select xmin::text from kb_article"
+    before = await rows(owner, touched)
+    embedder = CountingEmbedder()
+    assert await ingest(owner, embedder, [ARTICLE], now=JULY) == IngestReport(0, 0, 1, sections=2, embedded=0)
+    assert embedder.given == []
+    assert await rows(owner, touched) == before
+
+
+async def test_a_changed_text_is_a_new_version_from_now_on(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [ARTICLE], now=MAY)
+    report = await ingest(owner, CountingEmbedder(), [CHANGED], now=JUNE)
+    assert (report.changed, report.embedded) == (1, 2)  # the changed section, and the one that overlaps with it
+    assert await found(owner, MAY) == [(1, "Within 30 days.")]
+    assert await found(owner, JUNE) == [(2, "Within 45 days.")]
+
+
+async def test_dated_versions_hold_when_they_say(owner: Pool) -> None:
+    dated = [replace(CHANGED, valid_from=JUNE), replace(ARTICLE, valid_to=JUNE)]
+    for _ in range(2):
+        await ingest(owner, CountingEmbedder(), dated, now=JULY)
+        assert await found(owner, MAY) == [(1, "Within 30 days.")]
+        assert await found(owner, JUNE) == [(2, "Within 45 days.")]
+
+
+async def test_a_review_date_changes_without_a_new_version(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [ARTICLE], now=MAY)
+    await ingest(owner, CountingEmbedder(), [replace(ARTICLE, review_by=JUNE)], now=MAY)
+    assert await rows(owner, "select version, review_by from kb_article") == [(1, JUNE)]
+
+
+async def test_another_embedder_gives_unchanged_texts_new_vectors(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [ARTICLE], now=MAY)
+    other = CountingEmbedder(name="scripted/other")
+    report = await ingest(owner, other, [ARTICLE], now=JUNE)
+    assert (report.unchanged, report.embedded, len(other.given)) == (1, 2, 2)
+    assert await rows(owner, "select count(*), count(distinct version) as versions from kb_section") == [(2, 1)]
+
+
+async def test_the_vector_of_a_section_knows_its_title_and_what_came_before(owner: Pool) -> None:
+    embedder = CountingEmbedder()
+    await ingest(owner, embedder, [ARTICLE])
+    assert embedder.given == ["Returns\nOne\nWithin 30 days.", "Returns\nTwo\nWithin 30 days.\nFree."]
+    assert await rows(owner, "select text from kb_section where section_id = 'two'") == [("Free.",)]
+
+
+async def test_customers_are_loaded_as_they_are_now(owner: Pool) -> None:
+    row: dict[str, Any] = {
+        "customer_id": "c",
+        "email": "a@example.com",
+        "orders": [{"order_id": "1"}, {"order_id": "2"}],
+    }
+    assert await load_customers(owner, [row]) == 1
+    assert await load_customers(owner, [{**row, "email": None, "orders": [{"order_id": "2", "status": "sent"}]}]) == 1
+    assert await rows(owner, "select email from crm_customer") == [(None,)]
+    records = await rows(owner, "select record, fields ->> 'status' from crm_record where kind = 'order'")
+    assert records == [("order/2", "sent")]
