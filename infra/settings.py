@@ -175,9 +175,9 @@ class Settings(BaseSettings):
         0.92, ge=0, le=1, description="Support the worst sentence of a reply needs to be sent by itself, from 0 to 1."
     )
     retrieval_threshold: float = Field(
-        0.3, ge=0, le=1, description="Score the best passage needs to count as a source, from 0 to 1."
+        0.25, ge=0, le=1, description="Score the best passage needs to count as a source, from 0 to 1."
     )
-    retrieval_limit: int = Field(6, gt=0, le=50, description="Passages a ticket is given at most.")
+    retrieval_limit: int = Field(8, gt=0, le=50, description="Passages a ticket is given at most.")
     retrieval_timeout: float = Field(
         2.0, gt=0, description="Longest wait for the evidence of a ticket that goes to a person anyway, in seconds."
     )

@@ -1,4 +1,7 @@
-"""The wiring: the only place that constructs adapters. Each is made when it is first asked for, once."""
+"""The wiring: the only place that constructs adapters. Each is made when it is first asked for, once.
+
+The models are imported where they are made: their libraries take seconds to load, and most commands need none of them.
+"""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -6,18 +9,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
 from infra.clock import SystemClock
 from infra.crm import Row, customers_of
-from infra.embeddings.minilm import MiniLM
 from infra.helpdesk.recorded import RecordedHelpdesk
 from infra.helpdesk.scripted import ScriptedHelpdesk
 from infra.helpdesk.webhook import WebhookHelpdesk
-from infra.models.classifier import LocalClassifier
-from infra.models.roles import bind, close, remote
-from infra.models.verifier import LocalVerifier
 from infra.postgres.conversations import PostgresConversations
 from infra.postgres.customers import PostgresCustomers
 from infra.postgres.knowledge import PostgresKnowledge
@@ -46,6 +46,9 @@ from processors.router import ModelClassifier
 from processors.templates import texts_of
 from schemas.event import Stage
 from schemas.router import Tier
+
+if TYPE_CHECKING:
+    from infra.embeddings.minilm import MiniLM
 
 PROMPTS = Path(__file__).parent.parent / "processors" / "prompts"
 POLICY = Path(__file__).parent / "policy.toml"
@@ -102,8 +105,10 @@ class Adapters:
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @cached_property
-    def embedder(self) -> MiniLM:
+    def embedder(self) -> "MiniLM":
         """Sentence embeddings; the first time on a machine their graph is built, in a few seconds."""
+        from infra.embeddings.minilm import MiniLM
+
         return MiniLM(self.settings.home / "cache")
 
     # -- router
@@ -116,6 +121,9 @@ class Adapters:
     @cached_property
     def classifier(self) -> Classifier:
         """The local classifier, or a model that is asked for the intent."""
+        from infra.models.classifier import LocalClassifier
+        from infra.models.roles import remote
+
         if self.settings.model_router == LOCAL_CLASSIFIER:
             return LocalClassifier.load(self.settings.artefacts, self.embedder)
         model = remote(self.settings.model_router, "MODEL_ROUTER", self.settings)
@@ -144,6 +152,8 @@ class Adapters:
     @cached_property
     def models(self) -> Mapping[Tier, Sequence[Model]]:
         """The drafting models of each tier."""
+        from infra.models.roles import bind
+
         return bind(self.settings, embedder=self.embedder)
 
     @cached_property
@@ -161,6 +171,8 @@ class Adapters:
     @cached_property
     def verifier(self) -> Verifier:
         """The trained verifier."""
+        from infra.models.verifier import LocalVerifier
+
         return LocalVerifier.load(
             self.settings.artefacts, self.embedder, floor=self.settings.gate_floor, render=texts_of
         )
@@ -200,6 +212,8 @@ class Adapters:
     async def aclose(self) -> None:
         """Close the connections of what was made."""
         if "models" in vars(self):
+            from infra.models.roles import close
+
             await close(model for tier in self.models.values() for model in tier)
         if "_http" in vars(self):
             await self._http.aclose()

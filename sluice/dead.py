@@ -15,7 +15,10 @@ from schemas.topics import STAGES, Header, Topic, dead_topic
 from sluice.reach import bootstrap
 from sluice.terminal import USAGE, WRONG, AsJson, console, fail, print_json, read_settings, run, show, stderr
 
-app = typer.Typer(help="Dead letters: tickets a stage could never handle. Each is on the people's queue as well.")
+app = typer.Typer(
+    add_completion=False,
+    help="Dead letters: tickets a stage could never handle. Each is on the people's queue as well.",
+)
 
 Days = Annotated[float, typer.Option(help="How far back to look.")]
 StageOption = Annotated[str | None, typer.Option(help="Only this stage's.")]

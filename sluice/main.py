@@ -1,36 +1,85 @@
 """`sluice`: customer-support automation on Kafka, from the command line."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
 import typer
-
-from sluice import dead, schemas, scripted, switch, topics
-from sluice.edge import edge
-from sluice.migrate import migrate_database
-from sluice.send import send
-from sluice.trace import trace
-from sluice.up import down, up
-from sluice.worker import worker
-
-app = typer.Typer(
-    help="Customer-support automation for high volume, built on Kafka. Settings: .env.example lists them all.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_show_locals=False,
-)
+from typer.core import TyperCommand, TyperGroup
 
 RUN, LOOK, PREPARE = "Run", "Look", "Prepare"
 
-app.command(rich_help_panel=RUN)(up)
-app.command(rich_help_panel=RUN)(down)
-app.command(rich_help_panel=RUN)(worker)
-app.command(rich_help_panel=RUN)(edge)
-app.command(rich_help_panel=RUN)(send)
-app.add_typer(switch.app, name="switch", rich_help_panel=RUN)
-app.add_typer(scripted.app, name="scripted", rich_help_panel=RUN)
-app.command(rich_help_panel=LOOK)(trace)
-app.add_typer(dead.app, name="dead", rich_help_panel=LOOK)
-app.command("migrate", rich_help_panel=PREPARE)(migrate_database)
-app.add_typer(topics.app, name="topics", rich_help_panel=PREPARE)
-app.add_typer(schemas.app, name="schemas", rich_help_panel=PREPARE)
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command is defined, and what `--help` says of it."""
+
+    module: str  # of this package
+    attribute: str  # a function, or a Typer app with commands of its own
+    panel: str
+    summary: str
+
+
+COMMANDS: Mapping[str, Place] = {
+    "demo": Place("demo", "demo", RUN, "Start everything, send a suite's tickets through the edge, show the outcome."),
+    "up": Place("up", "up", RUN, "Start Kafka, Postgres, all workers and the edge in the background."),
+    "down": Place("up", "down", RUN, "Stop what `sluice up` or `sluice demo` started."),
+    "worker": Place("worker", "worker", RUN, "Run a stage, or all of them, in this process."),
+    "edge": Place("edge", "edge", RUN, "Serve the HTTP door for tickets and mail."),
+    "scripted": Place("scripted", "app", RUN, "Stand-ins as processes: a model server and a helpdesk."),
+    "send": Place("send", "send", RUN, "Send a ticket through the edge and wait for its outcome."),
+    "switch": Place("switch", "app", RUN, "The kill switch: what may be sent without a person."),
+    "trace": Place("trace", "trace", LOOK, "Show a ticket's whole way, with times and decisions."),
+    "dead": Place("dead", "app", LOOK, "Dead letters: list them, show one, redrive them."),
+    "eval": Place("eval", "evaluate", LOOK, "Run a labelled suite through the whole path, in this process."),
+    "doctor": Place("doctor", "doctor", LOOK, "Say what is reachable, which versions run, and what to fix."),
+    "ingest": Place("ingest", "ingest_articles", PREPARE, "Put a help centre into Postgres, one chunk an H2 section."),
+    "train": Place("train", "app", PREPARE, "Fit the router and the gate's verifier on labelled tickets."),
+    "migrate": Place("migrate", "migrate_database", PREPARE, "Bring the database to this version's schema."),
+    "topics": Place("topics", "app", PREPARE, "Create and describe the Kafka topics."),
+    "schemas": Place("schemas", "app", PREPARE, "The Avro schemas of the events, and their releases."),
+}
+
+
+class Lazily(TyperGroup):
+    """Imports a command's module when it is called: all of them together take seconds."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - Typer keeps its own copy of click to itself
+        """The commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:  # noqa: ANN401
+        """What `--help` shows of a command."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        return TyperCommand(cmd_name, help=place.summary, rich_help_panel=place.panel)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401
+        """The command itself."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, load(name) if found and name else found, rest
+
+
+def load(name: str) -> Any:  # noqa: ANN401
+    """Import a command."""
+    place = COMMANDS[name]
+    found = getattr(import_module(f"sluice.{place.module}"), place.attribute)
+    if not isinstance(found, typer.Typer):
+        single = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_show_locals=False)
+        single.command(name)(found)
+        found = single
+    return typer.main.get_command(found)
+
+
+app = typer.Typer(cls=Lazily, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_show_locals=False)
+
+
+@app.callback()
+def about() -> None:
+    """Customer-support automation for high volume, built on Kafka. `.env.example` lists the settings."""
+
 
 if __name__ == "__main__":
     app()

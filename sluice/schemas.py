@@ -9,7 +9,7 @@ from schemas.codec import EVENTS, RELEASED, fingerprint, schema_of
 from schemas.event import Event
 from sluice.terminal import USAGE, AsJson, console, fail, print_json, show
 
-app = typer.Typer(help="The Avro schemas of the events on Kafka.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="The Avro schemas of the events on Kafka.", no_args_is_help=True)
 
 
 def releases(event: type[Event]) -> list[int]:

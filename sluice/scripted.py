@@ -13,6 +13,7 @@ from infra.scripted.model_server import create_model
 from sluice.terminal import console
 
 app = typer.Typer(
+    add_completion=False,
     help="Stand-ins for what Sluice talks to: real wire formats, answers without a model, failures on demand.",
     no_args_is_help=True,
 )

@@ -19,7 +19,7 @@ Eml = Annotated[
     Path | None, typer.Option("--eml", exists=True, dir_okay=False, help="A raw RFC 5322 message instead of a text.")
 ]
 Customer = Annotated[str | None, typer.Option(help="Who writes; proved when the key's scope is `service`.")]
-Key = Annotated[str | None, typer.Option(envvar="SLUICE_KEY", help="API key. Default: the first one of the settings.")]
+Key = Annotated[str | None, typer.Option(help="API key. Default: the first one of the settings.")]
 Url = Annotated[str | None, typer.Option(help="Address of the edge. Default: the running stack's.")]
 Wait = Annotated[float, typer.Option(help="Seconds to wait for the outcome. 0: do not wait.")]
 

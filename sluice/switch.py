@@ -23,7 +23,9 @@ from schemas.topics import Topic
 from sluice.reach import bootstrap, owner_url
 from sluice.terminal import DOWN, USAGE, WRONG, AsJson, console, fail, print_json, read_settings, run, show, stderr
 
-app = typer.Typer(help="The kill switch: what may be sent without a person.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="The kill switch: what may be sent without a person.", no_args_is_help=True
+)
 
 T = TypeVar("T")
 

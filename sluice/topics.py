@@ -8,7 +8,7 @@ from infra.kafka.admin import Admin
 from sluice.reach import bootstrap
 from sluice.terminal import WRONG, AsJson, console, print_json, read_settings, show
 
-app = typer.Typer(help="The Kafka topics of Sluice.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="The Kafka topics of Sluice.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: KAFKA_BOOTSTRAP_SERVERS=kafka:9092 sluice topics create")

@@ -14,7 +14,9 @@ from sluice.suite import open_suite
 from sluice.terminal import USAGE, AsJson, console, fail, print_json, read_settings, stderr
 
 app = typer.Typer(
-    help="Fit the trained parts on labelled tickets, on the training half of the customers.", no_args_is_help=True
+    add_completion=False,
+    help="Fit the trained parts on labelled tickets, on the training half of the customers.",
+    no_args_is_help=True,
 )
 
 SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite folder, or `shop`.")]
