@@ -1,12 +1,15 @@
 """Migrations apply once, in order, and refuse a changed history."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from infra.postgres.local import LocalPostgres
 from infra.postgres.migrate import MigrationError, Phase, migrate, read_migrations, status
+from infra.settings import as_role
 
 FILES = {
     "0001_one.sql": "-- before deploy\ncreate table one (a int);",
@@ -98,3 +101,25 @@ def test_a_file_that_does_not_fit_is_named(folder: Path, name: str, text: str) -
 
 def test_the_product_s_own_migrations_say_when_they_apply() -> None:
     assert [migration.number for migration in read_migrations()] == list(range(1, len(read_migrations()) + 1))
+
+
+@pytest.fixture
+def modest(postgres: LocalPostgres, migrated: str) -> Iterator[str]:
+    """An empty database of a login that is no superuser; `migrated` has made the roles."""
+    assert migrated
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute("create role sluice_modest login createrole")
+        connection.execute("grant sluice_owner to sluice_modest")
+        connection.execute("create database test_modest owner sluice_modest")
+        with psycopg.connect(postgres.url("test_modest"), autocommit=True) as inside:
+            inside.execute("create extension vector")
+        yield postgres.url("test_modest", "sluice_modest")
+        connection.execute("drop database test_modest with (force)")
+        connection.execute("drop owned by sluice_modest")
+        connection.execute("drop role sluice_modest")
+
+
+def test_whoever_owns_the_database_may_migrate_it_without_being_superuser(modest: str) -> None:
+    assert len(migrate(modest)) == len(read_migrations())
+    with psycopg.connect(as_role(modest, "sluice_router")) as router:
+        assert router.execute("select count(*) from message").fetchall() == [(0,)]

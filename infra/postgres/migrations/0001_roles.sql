@@ -1,7 +1,8 @@
 -- before deploy
--- The login roles and the vector extension. Roles belong to the whole cluster, so another database may have made them.
--- No role has a password here: the embedded server trusts its Unix socket, and a deployment sets passwords (or
--- certificates) outside the migrations: alter role sluice_router password '...';
+-- The login roles and the vector extension. Whoever migrates the first time owns the database and may create roles;
+-- where they are no superuser, a superuser has created the extension before. Roles belong to the whole cluster, so
+-- another database may have made them. No role has a password here: the embedded server trusts its Unix socket, and a
+-- deployment sets passwords (or certificates) outside the migrations: alter role sluice_router password '...';
 create extension if not exists vector;
 
 do $$
@@ -32,7 +33,7 @@ begin
         end;
     end loop;
     -- Whoever migrates acts as sluice_owner, so that no object belongs to a superuser.
-    if current_user <> 'sluice_owner' then
+    if not pg_has_role(current_user, 'sluice_owner', 'set') then
         execute format('grant sluice_owner to %I', current_user);
     end if;
     execute format('revoke temporary on database %I from public', current_database());
