@@ -1,0 +1,133 @@
+"""A whole stack, started by the product's own commands, for tests that look at it only from outside."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from infra.postgres.local import find_postgres
+from infra.settings import as_role, load_settings
+from schemas.outcome import TERMINAL, Outcome
+
+ROOT = Path(__file__).parents[2]
+SHOP = ROOT / "evals" / "datasets" / "shop"
+SOON = 60.0  # seconds anything may take before a test fails
+PORTS = {"SLUICE_EDGE_PORT": "18700", "SLUICE_WORKER_PORT": "18701"}
+MAIL = {
+    "SLUICE_EMAIL_AUTHSERV_IDS": "mx.wrenfield.example",
+    "SLUICE_EMAIL_MAILBOXES": "support@wrenfield.example",
+    "SLUICE_EMAIL_DOMAINS": "wrenfield.example",
+}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack, armed, with the shop's help centre and customers."""
+
+    environ: dict[str, str]
+    client: httpx.Client
+    database: str  # as the auditor
+
+    def command(self, *arguments: str, expect: int = 0) -> str:
+        """Run `sluice` and return what it printed."""
+        run = subprocess.run(
+            [sys.executable, "-m", "sluice.main", *arguments],
+            cwd=ROOT,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        assert run.returncode == expect, f"{arguments}: {run.returncode}\n{run.stdout}\n{run.stderr}"
+        return run.stdout
+
+    def send(self, body: str, key: str | None = None, **fields: str) -> UUID:
+        """Post a ticket; its id."""
+        headers = {"Idempotency-Key": key or str(uuid4())}
+        response = self.client.post("/v1/tickets", json={"body": body, **fields}, headers=headers)
+        assert response.status_code == httpx.codes.ACCEPTED, response.text
+        return UUID(response.json()["ticket_id"])
+
+    def mail(self, message: EmailMessage) -> UUID:
+        """Post a raw mail; its ticket's id."""
+        headers = {"Content-Type": "message/rfc822"}
+        response = self.client.post("/v1/email", content=message.as_bytes(), headers=headers)
+        assert response.status_code == httpx.codes.ACCEPTED, response.text
+        return UUID(response.json()["ticket_id"])
+
+    def outcome(self, ticket: UUID, *wanted: Outcome) -> dict[str, Any]:
+        """The ticket's state as the edge tells it, once it is one of the wanted outcomes; by default any terminal."""
+        names = {outcome.value for outcome in wanted or TERMINAL}
+
+        def settled() -> dict[str, Any] | None:
+            state: dict[str, Any] = self.client.get(f"/v1/tickets/{ticket}").json()
+            return state if state.get("outcome") in names else None
+
+        return eventually(settled)
+
+    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """What the database holds."""
+        with psycopg.connect(self.database) as connection:
+            return connection.execute(query.encode(), parameters).fetchall()
+
+    def replies(self, ticket: UUID) -> list[str]:
+        """The text of every reply to a ticket that reached the helpdesk."""
+        query = "select text from helpdesk_delivery where act = 'reply' and ticket_id = %s order by delivery_id"
+        return [row[0] for row in self.rows(query, ticket)]
+
+    def items(self, ticket: UUID) -> list[tuple[str, str]]:
+        """Kind and reason of a ticket's items on the people's queue."""
+        return [(row[0], row[1]) for row in self.rows("select kind, reason from item where ticket_id = %s", ticket)]
+
+    @property
+    def worker(self) -> int:
+        """The pid of the worker process."""
+        pid: int = json.loads((Path(self.environ["SLUICE_HOME"]) / "run" / "worker.json").read_text())["pid"]
+        return pid
+
+
+def eventually(check: Callable[[], Any], within: float = SOON) -> Any:
+    """The first truthy answer."""
+    deadline = time.monotonic() + within
+    while not (answer := check()):
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.1)
+    return answer
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """`sluice up` on the shop, armed by `sluice switch`."""
+    home = tmp_path_factory.mktemp("stack") / "var"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
+    environ |= {"SLUICE_HOME": str(home), **PORTS, **MAIL}
+    settings = load_settings(environ)
+    started = Stack(environ, httpx.Client(), "")
+    try:
+        for part in ("router", "gate"):
+            started.command("train", part, "shop")
+        started.command("up", "--services")
+        started.command("ingest", str(SHOP / "articles"))
+        started.command("ingest", "--customers", str(SHOP / "crm.jsonl"))
+        started.command("up")
+        started.command("switch", "auto", "--why", "end-to-end tests")
+        key = (home / "api-keys").read_text().partition("=")[0]
+        local = find_postgres(settings.home / "postgres")
+        assert local is not None
+        headers = {"Authorization": f"Bearer {key}"}
+        with httpx.Client(base_url=f"http://127.0.0.1:{PORTS['SLUICE_EDGE_PORT']}", headers=headers) as client:
+            yield Stack(environ, client, as_role(local.url(), "sluice_auditor"))
+    finally:
+        started.command("down")
