@@ -134,8 +134,7 @@ def _stack(settings: Settings, suite: Suite) -> Iterator[Stack]:
         closing.callback(services.kafka.stop)
         # One cache for all demos: the embedding graph is the same.
         embedder = MiniLM(settings.home / "cache")
-        prepared = prepare(suite, settings, embedder, _say)
-        run_async(load(suite, services.postgres.owner_url, embedder, _say))
+        prepared = run_async(_prepare(suite, settings, services, embedder))
         os.environ |= {"SLUICE_MODELS_DIR": str(prepared.models_dir), "SLUICE_POLICY": str(prepared.policy)}
         if services.kafka.kind == "memory":
             os.environ["KAFKA_BOOTSTRAP_SERVERS"] = services.kafka.bootstrap
@@ -145,6 +144,12 @@ def _stack(settings: Settings, suite: Suite) -> Iterator[Stack]:
         stack = Stack(load_settings(), services, prepared)
         run_async(_arm(stack.settings))
         yield stack
+
+
+async def _prepare(suite: Suite, settings: Settings, services: Services, embedder: MiniLM) -> Prepared:
+    prepared = await prepare(suite, settings, embedder, _say)
+    await load(suite, services.postgres.owner_url, embedder, _say)
+    return prepared
 
 
 async def _arm(settings: Settings) -> None:

@@ -77,7 +77,7 @@ async def _evaluate(
         _create(server.url("postgres"), _database(suite))
         migrate(url)
         adapters = await closing.enter_async_context(open_adapters(settings, url, ["retrieval"]))
-        prepared = prepare(suite, settings, adapters.embedder, stderr.print)
+        prepared = await prepare(suite, settings, adapters.embedder, stderr.print)
         await load(suite, url, adapters.embedder, stderr.print)
         own = Adapters(with_suite(settings, suite, prepared), adapters.pools)
         rows = await _predict(suite, tickets, own)

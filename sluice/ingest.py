@@ -1,5 +1,6 @@
 """`sluice ingest`: put a help centre into Postgres, one chunk an H2 section."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from infra.embeddings.minilm import MiniLM
 from infra.knowledge import UnreadableArticle, read_articles
-from infra.postgres.ingest import IngestReport, ingest
+from infra.postgres.ingest import IngestReport, ingest, load_customers
 from infra.postgres.pool import open_pool
 from infra.settings import Settings
 from infra.versions import VersionTaken
@@ -17,8 +18,11 @@ from sluice.terminal import USAGE, AsJson, console, fail, print_json, read_setti
 
 def ingest_articles(
     source: Annotated[
-        Path, typer.Argument(exists=True, help="A folder of Markdown files, a file of it, or articles.jsonl.")
-    ],
+        Path | None, typer.Argument(exists=True, help="A folder of Markdown files, a file of it, or articles.jsonl.")
+    ] = None,
+    customers: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A crm.jsonl: customers with their records.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ingest articles; what is stored and did not change stays untouched, what changed becomes a new version.
@@ -30,27 +34,35 @@ def ingest_articles(
 
       sluice ingest help-centre/
 
-      sluice ingest ../shared/evaldata/thunderbird/articles.jsonl
+      sluice ingest ../shared/evaldata/tau_retail/articles.jsonl --customers ../shared/evaldata/tau_retail/crm.jsonl
     """
+    if source is None and customers is None:
+        fail("give a help centre, or --customers FILE, or both", USAGE)
     settings = read_settings()
     try:
-        with stderr.status(f"reading and embedding {source}"):
-            report = run(_ingest(settings, source))
-    except (UnreadableArticle, VersionTaken) as error:
+        with stderr.status("reading and embedding"):
+            report, count = run(_ingest(settings, source, customers))
+    except (UnreadableArticle, VersionTaken, ValueError) as error:
         fail(str(error), USAGE)
     if as_json:
-        print_json(vars(report))
-    else:
+        print_json({**(vars(report) if report else {}), "customers": count})
+        return
+    if report is not None:
         console.print(
             f"{report.added} articles added, {report.changed} changed, {report.unchanged} unchanged; "
             f"{report.sections} sections, {report.embedded} embedded"
         )
+    if customers is not None:
+        console.print(f"{count} customers")
 
 
-async def _ingest(settings: Settings, source: Path) -> IngestReport:
-    articles = read_articles(source)
+async def _ingest(settings: Settings, source: Path | None, customers: Path | None) -> tuple[IngestReport | None, int]:
+    articles = read_articles(source) if source else None
+    rows = [json.loads(line) for line in customers.open(encoding="utf-8") if line.strip()] if customers else []
     pool = await open_pool(owner_url(settings), size=1)
     try:
-        return await ingest(pool, MiniLM(settings.home / "cache"), articles)
+        embedder = MiniLM(settings.home / "cache")
+        report = await ingest(pool, embedder, articles) if articles is not None else None
+        return report, await load_customers(pool, rows)
     finally:
         await pool.close()

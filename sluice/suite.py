@@ -1,9 +1,11 @@
 """A suite made ready to run: its trained parts, its policy, its help centre and customers in Postgres."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -50,7 +52,7 @@ def settings_of(suite: Suite) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(file).items() if value} if file.is_file() else {}
 
 
-def prepare(suite: Suite, settings: Settings, embedder: MiniLM, say: Say) -> Prepared:
+async def prepare(suite: Suite, settings: Settings, embedder: MiniLM, say: Say) -> Prepared:
     """Train the router and the verifier on the suite's training half, unless that was done with the same data.
 
     A suite without a policy of its own gets one proposed from the bands of the training half; it says what it rests on.
@@ -63,8 +65,8 @@ def prepare(suite: Suite, settings: Settings, embedder: MiniLM, say: Say) -> Pre
         directory.mkdir(parents=True, exist_ok=True)
         mark.unlink(missing_ok=True)
         say(f"training on {len(parted.train)} tickets of {suite.name} ({parted.rule}); the others are held out")
-        train_router(suite, directory, embedder, progress=say)
-        train_gate(suite, directory, embedder, progress=say)
+        await train_router(suite, directory, embedder, progress=say, on=datetime.now(UTC).date())
+        await asyncio.to_thread(train_gate, suite, directory, embedder, progress=say)
         if suite.policy is None and suite.name not in OWN_POLICY:
             (directory / "policy.toml").write_text(propose_policy(parted.train, POLICY.read_text(encoding="utf-8")))
         mark.write_text(json.dumps(wanted))

@@ -1,5 +1,6 @@
 """`sluice train`: fit the router and the gate's verifier on a suite's labelled tickets."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from evals.train.router import propose_policy, train_router
 from infra.embeddings.minilm import MiniLM
 from infra.wiring import POLICY
 from sluice.suite import open_suite
-from sluice.terminal import USAGE, AsJson, console, fail, print_json, read_settings, stderr
+from sluice.terminal import USAGE, AsJson, console, fail, print_json, read_settings, run, stderr
 
 app = typer.Typer(
     add_completion=False,
@@ -27,9 +28,12 @@ Out = Annotated[Path | None, typer.Option(help="Where to write. Default: the tra
 def router(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
     """Train the intent classifier; prints cross-validated figures."""
     settings = read_settings()
-    report = train_router(
-        open_suite(suite), _folder(out or settings.artefacts), MiniLM(settings.home / "cache"), progress=stderr.print
-    )
+    embedder, today = MiniLM(settings.home / "cache"), datetime.now(UTC).date()
+    folder = _folder(out or settings.artefacts)
+    try:
+        report = run(train_router(open_suite(suite), folder, embedder, progress=stderr.print, on=today))
+    except ValueError as error:
+        fail(str(error), USAGE)
     _show(report, as_json)
 
 
