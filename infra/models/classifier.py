@@ -1,0 +1,259 @@
+"""The local classifier: two logistic regressions, on MiniLM and on TF-IDF, averaged and calibrated."""
+
+import asyncio
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, hstack
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from processors.errors import ModelFailed
+from processors.ports import Classification, Embedder
+
+FILE = "router.npz"
+PROVENANCE = "router.json"
+OUT_OF_SCOPE = "out_of_scope"
+ALTERNATIVES = 12
+MAX_CHARACTERS = 4000  # of a text; more never fits MiniLM's 256 tokens
+TYPICAL = 0.05  # see `Scope`
+
+Matrix = NDArray[np.float64]
+
+
+class NotTrained(FileNotFoundError):
+    """There is no usable classifier in the folder; the message says how to train one."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """In scope or not, from how sure and how typical a text is.
+
+    With labelled examples out of scope, `weights` are a logistic regression on the features (Platt 1999). Without,
+    `quantiles` hold what the training texts scored, and P = 1 - exp(-share below / 0.05): the least typical 2 % of
+    them are below one third.
+    """
+
+    weights: Matrix  # one a feature, then the intercept; empty without labels
+    quantiles: Matrix  # features × 101
+
+    def probability(self, features: Matrix) -> float:
+        """P(in scope) of one text's features."""
+        if self.weights.size:
+            return float(1.0 / (1.0 + np.exp(-(features @ self.weights[:-1] + self.weights[-1]))))
+        below = (np.searchsorted(row, value) / 101 for row, value in zip(self.quantiles, features, strict=True))
+        return float(1.0 - np.exp(-min(below) / TYPICAL))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Everything the classifier learnt, as arrays."""
+
+    intents: NDArray[np.str_]
+    dense: Matrix  # intents × (dimensions + 1), the intercept last
+    centroids: Matrix  # intents × dimensions, unit rows
+    words: NDArray[np.str_]
+    word_idf: Matrix
+    characters: NDArray[np.str_]
+    character_idf: Matrix
+    sparse: Matrix  # intents × (words + characters + 1)
+    temperature: Matrix  # a single number (Guo et al. 2017)
+    scope_weights: Matrix
+    scope_quantiles: Matrix
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What the two models make of texts, one row a text."""
+
+    probabilities: Matrix  # texts × intents, averaged and calibrated
+    dense: Matrix
+    sparse: Matrix
+    nearest: Matrix  # cosine to the nearest intent's centroid
+
+
+def vectorizers() -> tuple[TfidfVectorizer, TfidfVectorizer]:
+    """Words (1-2) and character n-grams (2-5) within words, sublinear."""
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=15_000)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, max_features=25_000)
+    return words, characters
+
+
+def tidy(text: str) -> str:
+    """A text as both models read it: printable, white space as single spaces, cut to what they can use."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text[:MAX_CHARACTERS]).split())
+
+
+@dataclass(frozen=True)
+class Calculation:
+    """The arithmetic of a trained classifier, without files, names or threads."""
+
+    trained: Trained
+
+    @cached_property
+    def _vectorizers(self) -> tuple[TfidfVectorizer, TfidfVectorizer]:
+        known = ((self.trained.words, self.trained.word_idf), (self.trained.characters, self.trained.character_idf))
+        for vectorizer, (vocabulary, idf) in zip(pair := vectorizers(), known, strict=True):
+            vectorizer.vocabulary = {str(term): place for place, term in enumerate(vocabulary)}
+            vectorizer.idf_ = idf
+        return pair
+
+    def opinion(self, vectors: Matrix, texts: Sequence[str]) -> Opinion:
+        """Both models' probabilities for texts and their embeddings."""
+        features = hstack([vectorizer.transform(texts) for vectorizer in self._vectorizers]).tocsr()
+        dense, sparse = softmax(linear(vectors, self.trained.dense)), softmax(linear(features, self.trained.sparse))
+        return Opinion(
+            sharpened((dense + sparse) / 2, float(self.trained.temperature)),
+            dense,
+            sparse,
+            (vectors @ self.trained.centroids.T).max(axis=1),
+        )
+
+    def classify(self, vector: Sequence[float], text: str) -> tuple[list[tuple[str, float]], float, bool]:
+        """Intents with their probabilities, best first; P(in scope); whether both models name the same intent."""
+        opinion = self.opinion(np.array([vector]), [text])
+        order = np.argsort(-opinion.probabilities[0], kind="stable")
+        ranked = [(str(self.trained.intents[place]), float(opinion.probabilities[0][place])) for place in order]
+        scope = Scope(self.trained.scope_weights, self.trained.scope_quantiles)
+        in_scope = scope.probability(scope_features(opinion, self.trained.intents)[0])
+        return ranked, in_scope, bool(opinion.dense[0].argmax() == opinion.sparse[0].argmax())
+
+
+def linear(features: Matrix | csr_matrix, weights: Matrix) -> Matrix:
+    """Scores of a linear model whose last column is the intercept."""
+    scores: Matrix = np.asarray(features @ weights[:, :-1].T) + weights[:, -1]
+    return scores
+
+
+def softmax(scores: Matrix) -> Matrix:
+    """Rows of scores as probabilities."""
+    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
+    probabilities: Matrix = raised / raised.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def sharpened(probabilities: Matrix, temperature: float) -> Matrix:
+    """Probabilities at another temperature: below 1 surer, above 1 less sure."""
+    return softmax(np.log(probabilities + 1e-12) / temperature)
+
+
+def scope_features(opinion: Opinion, intents: NDArray[np.str_]) -> Matrix:
+    """texts × 3: log-odds of the best intent in scope, cosine to the nearest centroid, log-odds against out of scope."""
+    outside = intents == OUT_OF_SCOPE
+    best = opinion.probabilities[:, ~outside].max(axis=1)
+    out = opinion.probabilities[:, outside].sum(axis=1)
+    return np.stack([_log_odds(best), opinion.nearest, -_log_odds(out)], axis=1)
+
+
+def _log_odds(probability: Matrix) -> Matrix:
+    clipped = np.clip(probability, 1e-4, 1 - 1e-4)
+    odds: Matrix = np.log(clipped / (1 - clipped))
+    return odds
+
+
+# -- files
+
+
+def save(folder: Path, trained: Trained, provenance: Mapping[str, object]) -> str:
+    """Write the arrays and where they come from; each file replaces its predecessor whole. Returns the arrays' hash."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {name: _compact(value) for name, value in asdict(trained).items()}
+    with (folder / f"{FILE}.new").open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    digest = sha256((folder / f"{FILE}.new").read_bytes()).hexdigest()
+    text = json.dumps({"sha256": digest, **provenance}, indent=2, ensure_ascii=False)
+    (folder / f"{PROVENANCE}.new").write_text(text + "\n", encoding="utf-8")
+    for name in (FILE, PROVENANCE):
+        os.replace(folder / f"{name}.new", folder / name)
+    return digest
+
+
+def load(folder: Path) -> tuple[Trained, dict[str, object]]:
+    """The arrays and where they come from.
+
+    Raises:
+        NotTrained: a file is missing or unreadable, or the two do not belong together.
+    """
+    try:
+        provenance: dict[str, object] = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+        digest = sha256((folder / FILE).read_bytes()).hexdigest()
+        with np.load(folder / FILE, allow_pickle=False) as arrays:
+            trained = Trained(**{field.name: _wide(arrays[field.name]) for field in fields(Trained)})
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise NotTrained(f"no classifier in {folder} ({error}): run sluice train router SUITE") from None
+    if provenance.get("sha256") != digest:
+        raise NotTrained(f"{folder / FILE} is not what {PROVENANCE} describes: run sluice train router SUITE")
+    return trained, provenance
+
+
+def _compact(array: NDArray[Any]) -> NDArray[Any]:
+    return array if array.dtype.kind == "U" else array.astype(np.float32)
+
+
+def _wide(array: NDArray[Any]) -> NDArray[Any]:
+    return array if array.dtype.kind == "U" else array.astype(np.float64)
+
+
+# -- the port
+
+
+class LocalClassifier:
+    """The port on a trained classifier: embeds the text, then computes in a thread of its own."""
+
+    name = "local/classifier"
+    prompt_hash = None
+
+    def __init__(self, trained: Trained, embedder: Embedder, version: str) -> None:
+        """Take the arrays; `version` is their hash, which every route names."""
+        self.intents = tuple(str(intent) for intent in trained.intents)
+        self.version = version
+        self._calculation = Calculation(trained)
+        self._embedder = embedder
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="classifier")
+
+    @classmethod
+    def load(cls, folder: Path, embedder: Embedder) -> "LocalClassifier":
+        """Read a trained classifier.
+
+        Raises:
+            NotTrained: the folder holds none, or one for another embedder.
+        """
+        trained, provenance = load(folder)
+        if provenance.get("embedder") != embedder.name:
+            raise NotTrained(f"{folder / FILE} was trained on {provenance.get('embedder')}, not on {embedder.name}")
+        return cls(trained, embedder, str(provenance["sha256"]))
+
+    async def classify(self, text: str) -> Classification:
+        """Classify one text.
+
+        Raises:
+            ModelFailed: the text, or what the models make of it, is no usable number.
+        """
+        read = tidy(text)
+        (vector,) = await self._embedder.embed([read])
+        loop = asyncio.get_running_loop()
+        ranked, in_scope, agreed = await loop.run_in_executor(self._executor, self._calculation.classify, vector, read)
+        (intent, confidence), *others = ranked
+        if not (np.isfinite(confidence) and np.isfinite(in_scope)):
+            raise ModelFailed(f"{self.name} has no opinion on this text")
+        return Classification(
+            intent=intent,
+            confidence=confidence,
+            in_scope=in_scope,
+            agreed=agreed,
+            model=f"{self.name}@{self.version[:12]}",
+            alternatives=tuple(others[:ALTERNATIVES]),
+        )
+
+    def close(self) -> None:
+        """End the thread, after what it computes now."""
+        self._executor.shutdown()
