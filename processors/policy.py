@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from processors.amounts import Amount, largest
 from processors.folding import fold, hidden, readings
-from processors.rules import MONEY_BACK, RULES
+from processors.rules import ACTION, MONEY_BACK, OWN_RECORD, RULES
 from schemas.event import Probability
 from schemas.gate import Disposition
 from schemas.ingress import Channel, TicketReceived
@@ -207,6 +207,17 @@ def text_hit(text: str, policy: Policy) -> RuleHit | None:
 def amount_rule(intent: str, text: str, policy: Policy) -> RuleHit | None:
     """The rule on amounts where not the words but the intent says that money is claimed back."""
     return _amount_hit(fold(text), policy) if intent in policy.hard_rules.amount_intents else None
+
+
+def wish_of(ticket: TicketReceived) -> str | None:
+    """The words that ask for something to be done, if any: an answer would not be what the customer wants."""
+    match = ACTION.search(fold(ticket.body or ticket.subject))
+    return match[0].strip(" .,:;!?)")[:80] if match else None
+
+
+def asks_of_record(ticket: TicketReceived) -> bool:
+    """Whether the ticket names a record, or speaks of the writer's own order, refund, subscription or account."""
+    return OWN_RECORD.search(fold(f"{ticket.subject}\n{ticket.body}")) is not None
 
 
 def _amount_hit(folded: str, policy: Policy) -> RuleHit | None:

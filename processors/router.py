@@ -1,13 +1,13 @@
 """How far a ticket may go without a person: hard rules, then a classifier, then the policy. Never an answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from pydantic import Field
 
 from processors.errors import ModelFailed
-from processors.policy import Policy, RuleHit, Thresholds, amount_rule, hard_rule, strictness
+from processors.policy import Policy, RuleHit, Thresholds, amount_rule, asks_of_record, hard_rule, strictness, wish_of
 from processors.ports import Classification, Classifier, Ledger, LedgerEntry, Model, Prompt, Shown, SwitchView
 from schemas.control import SwitchState
 from schemas.event import Probability, Value
@@ -45,7 +45,7 @@ async def route(
         found = await classifier.classify(text)
     except ModelFailed as error:
         return _to_person(UNKNOWN, RuleHit("classifier_failed", f"the classifier gave no usable answer: {error}"))
-    doubt = amount_rule(found.intent, text, policy) or _doubt(found, policy.thresholds)
+    doubt = amount_rule(found.intent, text, policy) or _doubt(found, _alike(found, ticket, policy), policy.thresholds)
     if doubt:
         return _to_person(found.intent, doubt, found)
     return _within_policy(ticket, admission, found, policy)
@@ -91,37 +91,67 @@ async def _record(ticket: TicketReceived, admission: Admission, classifier: Clas
     await ledger.append(entry)
 
 
-def _doubt(found: Classification, least: Thresholds) -> RuleHit | None:
+def _alike(found: Classification, ticket: TicketReceived, policy: Policy) -> float:
+    """P(the right topic is one that the policy treats no more strictly than the topic found).
+
+    To be unsure between two topics that may both be answered does no harm: what is searched is the text.
+    """
+    limit = strictness(policy.ceiling(found.intent, ticket.channel)[0])
+    others = (p for intent, p in found.alternatives if strictness(policy.ceiling(intent, ticket.channel)[0]) >= limit)
+    return min(1.0, found.confidence + sum(others))
+
+
+def _doubt(found: Classification, alike: float, least: Thresholds) -> RuleHit | None:
     """Why this classification is not good enough to act on. Comparisons are written so that NaN is not enough."""
     if found.intent in ("", UNKNOWN):
         return RuleHit("unknown_intent", "the topic is not one of those we know")
-    if not found.confidence >= least.min_confidence:
+    if not alike >= least.min_confidence:
         return RuleHit("low_confidence", f"unsure of the topic: {found.intent} with {found.confidence:.0%}")
     if not found.in_scope >= least.min_in_scope:
         return RuleHit("out_of_scope", f"probably not about anything we answer: in scope with {found.in_scope:.0%}")
-    if not found.agreed and not found.confidence >= least.sure_confidence:
+    if not found.agreed and not alike >= least.sure_confidence:
         return RuleHit("disagreement", f"two models disagree on the topic: {found.intent} with {found.confidence:.0%}")
     return None
 
 
 def _within_policy(ticket: TicketReceived, admission: Admission, found: Classification, policy: Policy) -> Route:
-    band, line = policy.ceiling(found.intent, ticket.channel)
-    limits = [(band, line, f"the policy allows no more: {line}")] if band is not Band.AUTO else []
-    if ticket.marks.automatic:
-        limits.append((Band.SUGGEST, "automatic_message", "a machine wrote this message: it gets no automatic answer"))
-    if admission.owner != "bot":
-        limits.append((Band.SUGGEST, "owned_by_person", "a person has taken this conversation over"))
-    limits.sort(key=lambda limit: strictness(limit[0]))
+    limits = sorted(_limits(ticket, admission, found, policy), key=lambda limit: strictness(limit.band))
     mid = found.confidence < policy.thresholds.sure_confidence
     return Route(
         intent=found.intent,
-        band=limits[0][0] if limits else Band.AUTO,
+        band=limits[0].band if limits else Band.AUTO,
         tier=Tier.FRONTIER if mid or found.intent in policy.frontier else Tier.COMMODITY,
         confidence=found.confidence,
-        rule=limits[0][1] if limits else None,
-        reasons=tuple(reason for _, _, reason in limits),
+        rule=limits[0].rule if limits else None,
+        reasons=tuple(limit.reason for limit in limits),
         model=found.model,
     )
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """What keeps a ticket below auto."""
+
+    band: Band
+    rule: str
+    reason: str
+
+
+def _limits(ticket: TicketReceived, admission: Admission, found: Classification, policy: Policy) -> Iterator[_Limit]:
+    band, line = policy.ceiling(found.intent, ticket.channel)
+    if band is not Band.AUTO:
+        yield _Limit(band, line, f"the policy allows no more: {line}")
+    if ticket.marks.automatic:
+        yield _Limit(Band.SUGGEST, "automatic_message", "a machine wrote this message: it gets no automatic answer")
+    if admission.owner != "bot":
+        yield _Limit(Band.SUGGEST, "owned_by_person", "a person has taken this conversation over")
+    wish = wish_of(ticket)
+    if wish:
+        yield _Limit(
+            Band.SUGGEST, "action_requested", f'asks for something to be done, which only a person can: "{wish}"'
+        )
+    if admission.customer_id is None and policy.facts_for(found.intent) and asks_of_record(ticket):
+        yield _Limit(Band.SUGGEST, "identity_unproved", "asks about a record, and who is writing is not proved")
 
 
 def _to_person(intent: str, hit: RuleHit, found: Classification | None = None) -> Route:

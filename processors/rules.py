@@ -369,3 +369,56 @@ MONEY_BACK = _any(
     r"|\bsettle",
     r"erstatt|ruckzahl|\bzuruck|entschadig|gutschrift|reembols|devoluci|devolv|\brembours|\brimbors|terugbetal|indemn",
 )
+
+# -- what only limits a ticket to a draft for a person
+
+_DO = (
+    r"(?:cancel|stop|end|change|update|switch|move|exchange|swap|replace|refund|credit|apply|add|remove|merge|pause"
+    r"|resume|re-?activate|activate|unpause|wake|skip|hold|re-?send|send|ship|re-?ship|"
+    r"redirect|re-?route|deliver|post|extend|make|raise|lower|increase|set|put|turn|reset|unlock|unblock|take|book"
+    r"|charge|register|correct|fix|arrange|honou?r|waive|re-?issue|issue|forward|return|"
+    r"collect|pick|renew|restart|start|transfer|combine|split|mark|delete|enter|place|order|process|re-?open|open"
+    r"|approve|grant|leave|note|reserve|keep|match|adjust|reduce|top|upgrade|downgrade|"
+    r"postpone|delay|bring|do|sort|undo|reverse|rectify|amend|edit|modify|include|exclude|withdraw|block|release"
+    r"|settle|pay|price|gift|wrap|enable|disable|link|unlink)"
+)
+_TELL = (  # the same verbs where only words are asked for
+    r"(?!send me (?:the |a |an )?(?:link|info|detail|number|steps|address)|make (?:sure|an order)|put (?:it"
+    r" )?(?:simply|differently)|take (?:a |it |long|to )|order (?:a|an|the|from)|"
+    r"pay (?:with|by|in|for)|send (?:to|it to|them to|a gift)|ship (?:to|large|it |items)|deliver to|do (?:i|you|we"
+    r"|the))"
+)
+_THING = (
+    r"(?:my|our|the|this|that|it|them|these|those|me|us|both|one|#?\w*\d{3,}|whole|all|a|an|another|back|to|up|for"
+    r"|off|out|instead|please)"
+)
+_NAMED = r"(?:\b[a-z]{1,4}\d{3,}|#\d{3,}|\border\b|\bmy (?:subscription|box|account|plan|points))"
+
+ACTION = _any(
+    r"\b(?:please|pls|plz|kindly)(?: (?:also|just|now|then|can you|could you|would you|go ahead and|do))*"
+    rf" {_TELL}{_DO}\b",
+    r"\b(?:can|could|would|will) (?:you|u|somebody|someone|anybody|one of you)(?: (?:please|pls|plz|also|kindly|just"
+    rf"|maybe|possibly|perhaps|then|guys))* {_TELL}{_DO} {_THING}\b",
+    r"\b(?:like|want|need|ask|asking|appreciate|prefer|love|expect|request|wish) (?:you|u|someone|somebody) to"
+    rf" {_TELL}{_DO}\b",
+    r"\b(?:i|we)(?:'?d| would| want| need| wish| request| hereby| ask| have)?(?: also)?(?: to)? ?(?:like|love|want"
+    r"|prefer|need)?(?: to)? (?:return|exchange|cancel|change|swap|switch|pause|skip|move|update|send back"
+    rf"|stop)\b[^.?!]{{0,60}}{_NAMED}",
+    r"\b(?:i'?d|i would|we'?d|we would|i|we)(?: also)? (?:like|want|need|prefer) (?:that|it|this|them|these|those|my"
+    r" \w+|the \w+) (?:\w+ )?(?:paid|sent|changed|moved|cancelled|canceled|added|removed|shipped|delivered|refunded"
+    r"|replaced|fixed|credited|corrected|extended|exchanged)\b",
+    rf"(?:^|[.!?:;,)] ?|\b(?:so|and|then|just|but|now|instead|first) ){_TELL}(?:cancel|stop|change|update|switch|move"
+    r"|exchange|swap|replace|refund|credit|add|remove|pause|resume|skip|re-?send|send|ship|redirect|put|turn|reset"
+    r"|unlock|correct|fix|extend|waive|apply|take|charge|deliver|hold|book|arrange|block|issue|set up|restart"
+    r"|reactivate|un-?pause|renew|upgrade|downgrade) (?:my|our|the|this|that|it|them|me|us|both|another|a new"
+    rf"|everything|those|these|{_NAMED})\b(?! mind\b| (?:\w+ ){{0,2}}(?:is|was|has|shows|says|are|were|arrived"
+    r"|came)\b)",
+    r"\b(?:make|grant) (?:me |us )?an exception\b|\bgo ahead (?:and|with)\b|\bon my behalf\b|\bby hand\b|\bdo it for"
+    r" me\b|\bneed a (?:\w+ )?quote\b",
+)
+
+OWN_RECORD = _any(
+    r"\b[a-z]{1,4}-?\d{3,}\b|#\d{3,}|\border (?:no\.?|number|id|nr\.?)? ?#?\d{4,}",
+    r"\b(?:my|our|mine)(?: \w+){0,2} (?:order|parcel|package|refund|subscription|box|account|points|delivery|shipment"
+    r"|invoice|return|purchase|payment|plan|money)\b",
+)
