@@ -1,0 +1,65 @@
+"""How good the router is: the right topic, an honest confidence, and the band a careful support lead would choose."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from evals.dataset import LabelledTicket
+from evals.prediction import Prediction
+from evals.scorers import wilson
+
+BANDS = ("escalate", "suggest", "auto")
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Topics and bands over labelled tickets."""
+
+    n: int  # tickets with a labelled intent
+    accuracy: float | None
+    accuracy_interval: tuple[float, float] | None  # 95 %
+    classified: int  # of them, those a classifier read: no hard rule decided before it
+    accuracy_classified: float | None
+    calibration_error: float | None  # expected, 15 bins (Guo et al. 2017), over those
+    band_accuracy: float | None
+    confusion: dict[str, dict[str, int]]  # expected band → the router's band → tickets
+    escalate_as_auto: int  # the worst cell: a person's ticket that the router would let through
+    mistaken: dict[str, int]  # "expected → found" → tickets, most frequent first
+
+
+def evaluate(pairs: Iterable[tuple[Prediction, LabelledTicket]]) -> Routing:
+    """Judge the router over labelled tickets."""
+    rows = list(pairs)
+    named = [(row, ticket) for row, ticket in rows if ticket.intent_label]
+    right = sum(row.intent == ticket.intent_label for row, ticket in named)
+    read = [(row.confidence, row.intent == ticket.intent_label) for row, ticket in named if row.confidence > 0]
+    cells = Counter((ticket.expected_band.value, row.route_band) for row, ticket in rows if ticket.expected_band)
+    wrong = Counter(
+        f"{ticket.intent_label} → {row.intent}" for row, ticket in named if row.intent != ticket.intent_label
+    )
+    return Routing(
+        n=len(named),
+        accuracy=_share(right, len(named)),
+        accuracy_interval=wilson(right, len(named)),
+        classified=len(read),
+        accuracy_classified=_share(sum(hit for _, hit in read), len(read)),
+        calibration_error=calibration_error(read) if read else None,
+        band_accuracy=_share(sum(cells[(band, band)] for band in BANDS), cells.total()),
+        confusion={expected: {found: cells[(expected, found)] for found in BANDS} for expected in BANDS},
+        escalate_as_auto=cells[("escalate", "auto")],
+        mistaken=dict(wrong.most_common()),
+    )
+
+
+def calibration_error(read: Sequence[tuple[float, bool]]) -> float:
+    """Expected calibration error: mean distance of confidence and accuracy, over equally wide bins."""
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for confidence, hit in read:
+        bins.setdefault(min(int(confidence * BINS), BINS - 1), []).append((confidence, hit))
+    gaps = (abs(sum(confidence for confidence, _ in rows) - sum(hit for _, hit in rows)) for rows in bins.values())
+    return sum(gaps) / len(read)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
