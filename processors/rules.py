@@ -386,7 +386,7 @@ _TELL = (  # the same verbs where only words are asked for
     r"(?!send me (?:the |a |an )?(?:link|info|detail|number|steps|address)|make (?:sure|an order)|put (?:it"
     r" )?(?:simply|differently)|take (?:a |it |long|to )|order (?:a|an|the|from)|"
     r"pay (?:with|by|in|for)|send (?:to|it to|them to|a gift)|ship (?:to|large|it |items)|deliver to|do (?:i|you|we"
-    r"|the))"
+    r"))"
 )
 _THING = (
     r"(?:my|our|the|this|that|it|them|these|those|me|us|both|one|#?\w*\d{3,}|whole|all|a|an|another|back|to|up|for"

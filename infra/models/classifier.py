@@ -147,7 +147,7 @@ def sharpened(probabilities: Matrix, temperature: float) -> Matrix:
 
 
 def scope_features(opinion: Opinion, intents: NDArray[np.str_]) -> Matrix:
-    """texts × 3: log-odds of the best intent in scope, cosine to the nearest centroid, log-odds against out of scope."""
+    """texts × 3: log-odds of the best intent, cosine to the nearest centroid, log-odds against out of scope."""
     outside = intents == OUT_OF_SCOPE
     best = opinion.probabilities[:, ~outside].max(axis=1)
     out = opinion.probabilities[:, outside].sum(axis=1)
