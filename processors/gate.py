@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import isfinite
 
 from processors.policy import Policy, RuleHit, amount_rule, hard_rule
 from processors.ports import Source, SwitchView, Verifier
@@ -276,7 +275,7 @@ def _reasons(first: Row, case: Case) -> tuple[str, ...]:
 def _settled(
     draft: Draft | None, evidence: Evidence, checks: Sequence[SentenceCheck], floor: float
 ) -> tuple[SentenceCheck, ...]:
-    """One finding per sentence, trusted only where it is about that sentence, finite, unvetoed and at the floor."""
+    """One finding per sentence, trusted only where it is about that sentence, unvetoed, a probability, and at the floor."""
     sentences = draft.sentences if draft else ()
     known: set[tuple[str, str | None]] = {(p.article_id, p.section_id) for p in evidence.passages}
     known |= {(fact.record, None) for fact in evidence.facts}
@@ -294,7 +293,7 @@ def _settle(
         return _refused(sentence, *check.vetoes, "no-citation")
     if (sentence.citation.article_id, sentence.citation.section_id) not in known:
         return _refused(sentence, *check.vetoes, "unknown-source")
-    if check.vetoes or not isfinite(check.score):
+    if check.vetoes or not 0.0 <= check.score <= 1.0:  # NaN is neither
         return _refused(sentence, *check.vetoes)
     return check.model_copy(update={"supported": check.supported and check.score >= floor})
 
