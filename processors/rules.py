@@ -155,7 +155,9 @@ RULES = (
             r"\bfraud|\bscam(?!p)|\bimpersonat|\bvulnerabilit|\bsecurity (?:incident|breach|hole|flaw|problem|issue"
             r"|bug|report|leak|alert)",
             r"\bexploit|\bxss\b|\bsql injection|\bbug bounty|\bresponsible disclosure|\bzero[- ]day|\bpenetration test",
-            r"\b(?:see|seeing|saw|sees|shows?|showing|shown|viewing|view|find) (?:me )?(?:\w+ ){0,5}(?:stranger"
+            r"\b(?:i|we|it|pages?|app|site|list|account|which|that)(?: can| could| now| just| suddenly| also| keep|"
+            r" am| is| are)*"
+            r" (?:see|seeing|saw|sees|shows?|showing|shown|viewing|view|find) (?:me )?(?:\w+ ){0,5}(?:stranger"
             r"|strangers|other people|"
             r"someone else|somebody else|other customers?|another customer)\b",
             r"gehackt|betrug|\bfremder? zugriff|identitatsdiebstahl|hackeado|estafa|fraude|suplantacion|pirate\w*"
@@ -401,7 +403,7 @@ ACTION = _any(
     rf"|maybe|possibly|perhaps|then|guys))* {_TELL}{_DO} {_THING}\b",
     r"\b(?:like|want|need|ask|asking|appreciate|prefer|love|expect|request|wish) (?:you|u|someone|somebody) to"
     rf" {_TELL}{_DO}\b",
-    r"\b(?:i|we)(?:'?d| would| want| need| wish| request| hereby| ask| have)?(?: also)?(?: to)? ?(?:like|love|want"
+    r"\b(?:i|we)(?:'?d| would| want| need| wish| request| hereby| ask)(?: also)?(?: to)? ?(?:like|love|want"
     r"|prefer|need)?(?: to)? (?:return|exchange|cancel|change|swap|switch|pause|skip|move|update|send back"
     rf"|stop)\b[^.?!]{{0,60}}{_NAMED}",
     r"\b(?:i'?d|i would|we'?d|we would|i|we)(?: also)? (?:like|want|need|prefer) (?:that|it|this|them|these|those|my"
