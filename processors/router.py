@@ -98,7 +98,7 @@ def _alike(found: Classification, ticket: TicketReceived, policy: Policy) -> flo
     """
     limit = strictness(policy.ceiling(found.intent, ticket.channel)[0])
     others = (p for intent, p in found.alternatives if strictness(policy.ceiling(intent, ticket.channel)[0]) >= limit)
-    return min(1.0, found.confidence + sum(others))
+    return found.confidence + sum(others)
 
 
 def _doubt(found: Classification, alike: float, least: Thresholds) -> RuleHit | None:
