@@ -275,7 +275,7 @@ def _reasons(first: Row, case: Case) -> tuple[str, ...]:
 def _settled(
     draft: Draft | None, evidence: Evidence, checks: Sequence[SentenceCheck], floor: float
 ) -> tuple[SentenceCheck, ...]:
-    """One finding per sentence, trusted only where it is about that sentence, unvetoed, a probability, and at the floor."""
+    """One finding per sentence, trusted only where it is about it, unvetoed, a probability, and at the floor."""
     sentences = draft.sentences if draft else ()
     known: set[tuple[str, str | None]] = {(p.article_id, p.section_id) for p in evidence.passages}
     known |= {(fact.record, None) for fact in evidence.facts}

@@ -161,6 +161,11 @@ _QUANTITY = re.compile(
 )
 
 
+def numeral(word: str) -> str:
+    """A number's name in digits; any other word as it is."""
+    return str(_NUMBERS.get(word, word))
+
+
 @lru_cache(maxsize=20_000)
 def quantities(text: str) -> tuple[str, ...]:
     """The numbers, dates, amounts, measures, codes, addresses of a plain text, each in one notation, in order."""

@@ -6,11 +6,11 @@ in the source is no support. Source of the idea: span alignment catches in-conte
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from processors.groundedness.text import Unit, content, place_of, plain, quantities, stem, words
+from processors.groundedness.text import Unit, content, numeral, place_of, plain, quantities, stem, words
 from processors.ports import Source
 from schemas.resolution import Sentence
 
@@ -173,9 +173,15 @@ def _altered(aligned: Aligned) -> bool:
     """
     if aligned.exact:
         return False
-    said, quote = words(aligned.said), words(aligned.quote)
+    said, quote = ([numeral(word) for word in words(text)] for text in (aligned.said, aligned.quote))
     matcher = SequenceMatcher(None, quote, said, autojunk=False)
-    return matcher.ratio() >= NEAR_COPY and any(_tells(code, quote, said) for code in matcher.get_opcodes())
+    changed = matcher.ratio() >= NEAR_COPY and any(_tells(code, quote, said) for code in matcher.get_opcodes())
+    return changed or _reordered(content(" ".join(said)), content(" ".join(quote)))
+
+
+def _reordered(said: Sequence[str], quote: Sequence[str]) -> bool:
+    """Whether both are of the same words in another order: who pays whom."""
+    return said != quote and sorted(said) == sorted(quote)
 
 
 def _tells(code: tuple[str, int, int, int, int], quote: list[str], said: list[str]) -> bool:
