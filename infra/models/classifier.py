@@ -3,12 +3,12 @@
 import asyncio
 import json
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +39,19 @@ class Scope:
     """In scope or not, from how sure and how typical a text is.
 
     With labelled examples out of scope, `weights` are a logistic regression on the features (Platt 1999). Without,
-    `quantiles` hold what the training texts scored, and P = 1 - exp(-share below / 0.05): the least typical 2 % of
-    them are below one third.
+    `quantiles` hold what the training texts scored on the first two, and P = 1 - exp(-share below / 0.05): the least
+    typical 2 % of them are below one third.
     """
 
     weights: Matrix  # one a feature, then the intercept; empty without labels
-    quantiles: Matrix  # features × 101
+    quantiles: Matrix  # 2 × 101
 
     def probability(self, features: Matrix) -> float:
         """P(in scope) of one text's features."""
         if self.weights.size:
             return float(1.0 / (1.0 + np.exp(-(features @ self.weights[:-1] + self.weights[-1]))))
-        below = (np.searchsorted(row, value) / 101 for row, value in zip(self.quantiles, features, strict=True))
+        known = zip(self.quantiles, features[: len(self.quantiles)], strict=True)
+        below = (np.searchsorted(row, value, side="right") / len(row) for row, value in known)
         return float(1.0 - np.exp(-min(below) / TYPICAL))
 
 
@@ -185,14 +186,16 @@ def load(folder: Path) -> tuple[Trained, dict[str, object]]:
     """
     try:
         provenance: dict[str, object] = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
-        digest = sha256((folder / FILE).read_bytes()).hexdigest()
-        with np.load(folder / FILE, allow_pickle=False) as arrays:
-            trained = Trained(**{field.name: _wide(arrays[field.name]) for field in fields(Trained)})
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        content = (folder / FILE).read_bytes()
+    except (OSError, ValueError) as error:
         raise NotTrained(f"no classifier in {folder} ({error}): run sluice train router SUITE") from None
-    if provenance.get("sha256") != digest:
+    if provenance.get("sha256") != sha256(content).hexdigest():
         raise NotTrained(f"{folder / FILE} is not what {PROVENANCE} describes: run sluice train router SUITE")
-    return trained, provenance
+    with np.load(BytesIO(content), allow_pickle=False) as arrays:
+        missing = [field.name for field in fields(Trained) if field.name not in arrays]
+        if missing:
+            raise NotTrained(f"{folder / FILE} is of another version: run sluice train router SUITE")
+        return Trained(**{field.name: _wide(arrays[field.name]) for field in fields(Trained)}), provenance
 
 
 def _compact(array: NDArray[Any]) -> NDArray[Any]:
