@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+from typing import TypedDict
 
 import numpy as np
 import sklearn
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evals.dataset import LabelledTicket, Suite, halves
 from evals.scorers import contains
@@ -70,8 +72,7 @@ SOURCE = 0.3  # cosine below which a section is no source, as the retrieval thre
 Matrix = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Caught:
+class Caught(TypedDict):
     """How many answers with one kind of fault are stopped."""
 
     kind: str
@@ -102,6 +103,9 @@ class GateReport:
     calibrated_on: str
     digest: str  # SHA-256 of the written file
 
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
     def lines(self) -> tuple[str, ...]:
         """The report in words."""
         wrong = self.chosen - self.chosen_right
@@ -112,8 +116,8 @@ class GateReport:
             f"{self.chosen_wrong_passed} of {wrong} wrong ones, and {self.right_passed} of {self.right} answers of the "
             f"expected section (calibrated on {self.calibrated_on})",
             *(
-                f"caught, {c.kind}: {c.at_floor} of {c.n} at the floor ({c.by_veto} by veto), "
-                f"{c.at_tenth} where a tenth of the good is stopped"
+                f"caught, {c['kind']}: {c['at_floor']} of {c['n']} at the floor ({c['by_veto']} by veto), "
+                f"{c['at_tenth']} where a tenth of the good is stopped"
                 for c in self.caught
             ),
         )
@@ -133,7 +137,8 @@ def train_gate(
         ValueError: the suite has no tickets or sections to make right and wrong answers of.
     """
     kept = Kept(embedder)
-    return asyncio.run(_train(suite, out_dir, kept, answerer or LocalExtractive(kept), progress))
+    with threadpool_limits(1):  # small matrices: a second thread costs more than it brings
+        return asyncio.run(_train(suite, out_dir, kept, answerer or LocalExtractive(kept), progress))
 
 
 async def _train(
@@ -614,11 +619,11 @@ def _caught(examples: Sequence[Example], rows: Sequence[Measured], fitted: Fitte
             scores.setdefault(kind, []).append(min(fitted.probabilities.get(at, 0.0) for at in places))
     return tuple(
         Caught(
-            kind,
-            len(scores[kind]),
-            sum(vetoed[kind]),
-            sum(score < FLOOR for score in scores[kind]),
-            sum(score < tenth for score in scores[kind]),
+            kind=kind,
+            n=len(scores[kind]),
+            by_veto=sum(vetoed[kind]),
+            at_floor=sum(score < FLOOR for score in scores[kind]),
+            at_tenth=sum(score < tenth for score in scores[kind]),
         )
         for kind in sorted(scores)
     )

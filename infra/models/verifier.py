@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from processors.errors import SluiceError
 from processors.groundedness.features import NAMES, Asked, Near, Subject, features
@@ -262,6 +263,7 @@ class LocalVerifier:
         self._whole = _Remembered(partial(embed, embedder), REMEMBERED)
         self._tokens = _Remembered(partial(embed_tokens, embedder), REMEMBERED_TOKENS)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="verifier")
+        self._blas = ThreadpoolController()  # on a busy machine two BLAS threads wait for each other, 10 times as long
         self.name = f"local/verifier@{digest[:12]}"
         self.floor = floor
 
@@ -303,7 +305,8 @@ class LocalVerifier:
 
         def check() -> tuple[SentenceCheck, ...]:
             pairs = zip(sentences, cited, strict=True)
-            return tuple(self._check(question, sentence, one, records, vectors) for sentence, one in pairs)
+            with self._blas.limit(limits=1):
+                return tuple(self._check(question, sentence, one, records, vectors) for sentence, one in pairs)
 
         return await loop.run_in_executor(self._executor, check)
 
