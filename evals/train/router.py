@@ -98,6 +98,26 @@ class RouterReport:
         """The figures for a provenance file or a table: all but the single predictions."""
         return {name: value for name, value in asdict(self).items() if name not in ("predicted", "version")}
 
+    def __str__(self) -> str:
+        """The figures in lines, intents with the weakest recall first."""
+        scope = "not measured: no labels out of scope" if self.scope_auroc is None else f"AUROC {self.scope_auroc:.3f}"
+        rows = sorted(self.per_intent, key=lambda row: (row.recall, row.intent))
+        return "\n".join(
+            (
+                f"{self.suite}: {self.examples} texts, {self.intents} intents; trained on {self.split}",
+                f"accuracy {self.accuracy:.3f} by {FOLDS}-fold cross-validation over customers "
+                f"(MiniLM {self.accuracy_dense:.3f}, TF-IDF {self.accuracy_sparse:.3f})",
+                f"both agree on {self.agreement:.0%}, and are then right in {self.accuracy_agreed:.0%}",
+                f"calibration error {self.ece:.3f} after temperature {self.temperature:.2f}",
+                f"out of scope {scope}",
+                *(f"too few examples: {intent}" for intent in self.dropped),
+                *(
+                    f"  {row.recall:5.0%} of {row.examples:4} found, {row.precision:5.0%} right  {row.intent}"
+                    for row in rows
+                ),
+            )
+        )
+
 
 @dataclass(frozen=True)
 class _Data:

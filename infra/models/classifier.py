@@ -25,7 +25,7 @@ PROVENANCE = "router.json"
 OUT_OF_SCOPE = "out_of_scope"
 ALTERNATIVES = 12
 MAX_CHARACTERS = 4000  # of a text; more never fits MiniLM's 256 tokens
-TYPICAL = 0.05  # see `Scope`
+TYPICAL = 0.02  # see `Scope`
 
 Matrix = NDArray[np.float64]
 
@@ -39,8 +39,8 @@ class Scope:
     """In scope or not, from how sure and how typical a text is.
 
     With labelled examples out of scope, `weights` are a logistic regression on the features (Platt 1999). Without,
-    `quantiles` hold what the training texts scored on the first two, and P = 1 - exp(-share below / 0.05): the least
-    typical 2 % of them are below one third.
+    `quantiles` hold what the training texts scored on the first two, and P = 1 - exp(-share below / 0.02): the least
+    typical 1 % of them are below 0.4.
     """
 
     weights: Matrix  # one a feature, then the intercept; empty without labels

@@ -14,7 +14,7 @@ AnyEmbedder = MiniLM | HashingEmbedder
 RESET = "How do I reset my password?"
 FORGOT = "I forgot my login password and cannot sign in"
 RUG = "Do you ship the large wool rug to Canada?"
-CACHE = Path(__file__).parents[2] / "var" / "cache" / "embeddings"
+CACHE = Path(__file__).parents[2] / "var" / "cache"
 
 
 @pytest.fixture(scope="module")
