@@ -8,7 +8,8 @@ import typer
 
 from evals.dataset import halves
 from evals.train.gate import train_gate
-from evals.train.router import propose_policy, train_router
+from evals.train.policy import propose_policy
+from evals.train.router import train_router
 from infra.embeddings.minilm import MiniLM
 from infra.wiring import POLICY
 from sluice.suite import open_suite
