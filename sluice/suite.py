@@ -7,22 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
 from dotenv import dotenv_values
 
 from evals.dataset import Halves, Suite, SuiteError, halves, load_suite
 from evals.train.gate import train_gate
-from evals.train.policy import propose_policy
+from evals.train.policy import fact_kinds, propose_policy
 from evals.train.router import train_router
-from infra.crm import customers_of
 from infra.embeddings.minilm import MiniLM
 from infra.knowledge import read_articles
 from infra.postgres.ingest import ingest, load_customers
 from infra.postgres.pool import open_pool
 from infra.settings import Settings, load_settings
 from infra.wiring import POLICY
-from processors.policy import FactKind
 from sluice.terminal import USAGE, fail
 
 DATASETS = Path(__file__).parent.parent / "evals" / "datasets"
@@ -73,18 +70,12 @@ async def prepare(suite: Suite, settings: Settings, embedder: MiniLM, say: Say) 
         await asyncio.to_thread(train_gate, suite, directory, embedder, progress=say)
         if suite.policy is None and suite.name not in OWN_POLICY:
             base = POLICY.read_text(encoding="utf-8")
-            proposed = propose_policy(parted.train, base, predicted=router.predicted, kinds=kinds_of(suite))
+            proposed = propose_policy(parted.train, base, predicted=router.predicted, kinds=fact_kinds(suite))
             (directory / "policy.toml").write_text(proposed)
         mark.write_text(json.dumps(wanted))
     learned = directory / "policy.toml"
     policy = suite.policy or (learned if learned.is_file() else POLICY)
     return Prepared(directory, policy, f"{len(parted.train)} tickets of {suite.name}: {parted.rule}")
-
-
-def kinds_of(suite: Suite) -> tuple[FactKind, ...]:
-    """The kinds of records that the suite's customers have, of those a policy may allow."""
-    found = {record.kind for customer in customers_of(suite.customers) for record in customer.records}
-    return tuple(kind for kind in get_args(FactKind) if kind in found)
 
 
 def _digest(suite: Suite, parted: Halves) -> str:
