@@ -1,8 +1,9 @@
 """`sluice train`: fit the router and the gate's verifier on a suite's labelled tickets."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,7 +36,7 @@ def router(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
         report = run(train_router(open_suite(suite), folder, embedder, progress=stderr.print, on=today))
     except ValueError as error:
         fail(str(error), USAGE)
-    _show(report, as_json)
+    _show(report, report.summary(), as_json)
 
 
 @app.command(epilog="Example: sluice train gate shop --json")
@@ -47,7 +48,7 @@ def gate(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
         report = train_gate(open_suite(suite), _folder(out or settings.artefacts), embedder, progress=stderr.print)
     except ValueError as error:
         fail(str(error), USAGE)
-    _show(report, as_json)
+    _show(report, vars(report), as_json)
 
 
 @app.command(epilog="Example: sluice train policy ../shared/evaldata/thunderbird > policy.toml")
@@ -62,8 +63,8 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _show(report: object, as_json: bool) -> None:
+def _show(report: object, figures: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        print_json(vars(report))
+        print_json(figures)
     else:
         console.print(str(report), markup=False, highlight=False)
