@@ -38,7 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the developer's shell reaches a test."""
     known = {env_name(field, info) for field, info in Settings.model_fields.items()}
-    for name in [name for name in os.environ if name.startswith(PREFIX) or name in known]:
+    ours = [name for name in os.environ if name.startswith(PREFIX) and not name.startswith("SLUICE_TEST_")]
+    for name in {*ours, *known & set(os.environ)}:
         monkeypatch.delenv(name)
 
 
