@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from math import exp, isfinite
+from math import exp, isfinite, log1p
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -49,18 +49,33 @@ class TokenEmbedder(Protocol):
 # -- the trained parts
 
 
-class Trained(BaseModel):
-    """Scaler, logistic regression, Platt's calibration and stem weights, as `verifier.json` keeps them."""
-
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="forbid")
+
+
+class OnRecord(_Part):
+    """Which questions a kind of record answers: a logistic regression over the question's embedding."""
+
+    weights: tuple[float, ...]
+    intercept: float
+
+    def odds(self, question: Vector) -> float:
+        """The log odds that the record answers, both cases weighed alike; NaN where it does not fit the vector."""
+        fits = len(self.weights) == len(question)
+        return float(np.asarray(self.weights) @ question) + self.intercept if fits else float("nan")
+
+
+class Trained(_Part):
+    """Scaler, logistic regression, calibration and stem weights, as `verifier.json` keeps them."""
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     weights: tuple[float, ...]
     intercept: float
-    platt: tuple[float, float]  # P = 1 / (1 + exp(-(a·score + b))) (Platt 1999)
+    calibration: tuple[float, float]  # of `calibrated`
     idf: dict[str, float]
+    records: dict[str, OnRecord] = Field(default_factory=dict)  # by kind; a kind without is never told by itself
     embedder: str
     provenance: dict[str, Any] = Field(default_factory=dict)
 
@@ -68,8 +83,22 @@ class Trained(BaseModel):
         """Calibrated P(supported) of one feature vector; NaN where a feature is not finite."""
         scaled = (np.asarray(values) - np.asarray(self.mean)) / np.asarray(self.scale)
         score = float(scaled @ np.asarray(self.weights)) + self.intercept
-        margin = self.platt[0] * score + self.platt[1]
-        return 1.0 / (1.0 + exp(-max(min(margin, 50.0), -50.0))) if isfinite(margin) else float("nan")
+        return calibrated(score, self.calibration)
+
+
+def calibrated(score: float, calibration: tuple[float, float]) -> float:
+    """P = 1 / (1 + exp(-(a·ln(1 + exp(score)) + b))); NaN where the score is not finite.
+
+    Beta calibration (Kull et al. 2017) without its lower side: Platt's sigmoid with as many numbers, but flat where a
+    low score says no more than "unlike", and so steeper where it matters.
+    """
+    margin = calibration[0] * softplus(score) + calibration[1]
+    return 1.0 / (1.0 + exp(-max(min(margin, 50.0), -50.0))) if isfinite(margin) else float("nan")
+
+
+def softplus(score: float) -> float:
+    """ln(1 + exp(score)), without overflow."""
+    return max(score, 0.0) + log1p(exp(-abs(score)))
 
 
 def read(directory: Path) -> tuple[Trained, str]:
@@ -299,8 +328,7 @@ class LocalVerifier:
     ) -> tuple[SentenceCheck, ...]:
         loop = asyncio.get_running_loop()
         cited = await loop.run_in_executor(self._executor, lay_out, sentences, sources)
-        measurable = [one for one in cited if one and not one.vetoes]
-        vectors = await self._vectors(question, measurable)
+        vectors = await self._vectors(question, [one for one in cited if one and not one.vetoes])
         records = {source.article_id: source for source in sources if is_record(source)}
 
         def check() -> tuple[SentenceCheck, ...]:
@@ -311,8 +339,8 @@ class LocalVerifier:
         return await loop.run_in_executor(self._executor, check)
 
     async def _vectors(self, question: str, cited: Sequence[Cited]) -> Vectors:
-        if not cited:
-            return Vectors({}, {})
+        if not cited:  # records, or nothing to measure
+            return Vectors(await embed(self._embedder, [asked_of(question)]), {})
         texts = needed(question, cited)
         whole = await embed(self._embedder, sorted(texts.own))
         tokens = await embed_tokens(self._embedder, sorted(texts.own_tokens))
@@ -334,12 +362,19 @@ class LocalVerifier:
         record = records.get(sentence.citation.article_id) if sentence.citation.section_id is None else None
         if record is not None:
             fired = record_vetoes(sentence, record, self._render(record), question)
+            fired += self._off_question(record, vectors.whole[asked_of(question)])
             return _no(sentence, *fired) if fired else self._scored(sentence, 1.0)
         if one is None:
             return _no(sentence, "unknown-source")
         if one.vetoes:
             return _no(sentence, *one.vetoes)
         return self._scored(sentence, self._trained.probability(measure(question, one, vectors, self._trained.idf)))
+
+    def _off_question(self, record: Source, question: Vector) -> tuple[str, ...]:
+        """A veto where questions like this one are not answered by records of this kind, or that was never learned."""
+        kind = record.article_id.removeprefix(RECORD).partition("/")[0]
+        part = self._trained.records.get(kind)
+        return () if part is not None and part.odds(question) > 0.0 else ("record-off-question",)
 
     def _scored(self, sentence: Sentence, score: float) -> SentenceCheck:
         if not isfinite(score):
