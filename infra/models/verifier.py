@@ -93,7 +93,8 @@ def calibrated(score: float, calibration: tuple[float, float]) -> float:
     low score says no more than "unlike", and so steeper where it matters.
     """
     margin = calibration[0] * softplus(score) + calibration[1]
-    return 1.0 / (1.0 + exp(-max(min(margin, 50.0), -50.0))) if isfinite(margin) else float("nan")
+    known = isfinite(score) and isfinite(margin)
+    return 1.0 / (1.0 + exp(-max(min(margin, 50.0), -50.0))) if known else float("nan")
 
 
 def softplus(score: float) -> float:

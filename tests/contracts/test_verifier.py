@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.embeddings.scripted import HashingEmbedder
-from infra.models.verifier import FILE, LocalVerifier, NotTrained, Trained
+from infra.models.verifier import FILE, LocalVerifier, NotTrained, OnRecord, Trained, calibrated
 from infra.scripted.verifier import ScriptedVerifier
 from processors.errors import DependencyDown
 from processors.groundedness.features import NAMES
@@ -29,6 +31,7 @@ ORDER = Source("crm:order/W10023", None, "order_id: W10023\nitems: 1 × Wool hat
 TOLD = "The status of your order W10023 (1 × Wool hat) is: shipped."
 OF_ORDER = Sentence(text=TOLD, citation=Citation(article_id=ORDER.article_id, quote=ORDER.text))
 EMBEDDER = HashingEmbedder()
+ASKS_WHERE = tuple(EMBEDDER.vectors(["where is W10023 w10999 it"])[0].tolist())  # a record answers where something is
 
 
 def trained(**changes: object) -> Trained:
@@ -41,8 +44,9 @@ def trained(**changes: object) -> Trained:
         scale=ones,
         weights=weights,
         intercept=-3.0,
-        platt=(1.0, 0.0),
+        calibration=(1.0, -1.0),
         idf={"deliveri": 1.0},
+        records={"order": OnRecord(weights=ASKS_WHERE, intercept=-0.1)},
         embedder=EMBEDDER.name,
     )
     return base.model_copy(update=changes)
@@ -113,6 +117,7 @@ async def test_a_sentence_in_other_words_is_scored_not_vetoed() -> None:
         (OF_ORDER, "where is W10023?", ()),
         (OF_ORDER, "where is W10999?", ("other-record",)),
         (OF_ORDER.model_copy(update={"text": "Your order has shipped."}), "where is it?", ("record-not-equal",)),
+        (OF_ORDER, "send my parcel to my brother, please", ("record-off-question",)),
     ],
 )
 async def test_a_record_is_told_by_its_template_and_only_when_it_is_meant(
@@ -122,9 +127,14 @@ async def test_a_record_is_told_by_its_template_and_only_when_it_is_meant(
     assert (check.score, check.vetoes) == (0.0 if vetoes else 1.0, vetoes)
 
 
+async def test_a_kind_of_record_that_was_never_learned_is_not_told() -> None:
+    (check,) = await local(records={}).verify("where is W10023?", [OF_ORDER], [ORDER])
+    assert (check.supported, check.vetoes) == (False, ("record-off-question",))
+
+
 async def test_without_templates_no_record_is_told() -> None:
     verifier = LocalVerifier(trained(), "0" * 64, EMBEDDER)
-    (check,) = await verifier.verify(QUESTION, [OF_ORDER], [ORDER])
+    (check,) = await verifier.verify("where is it?", [OF_ORDER], [ORDER])
     assert check.vetoes == ("record-not-equal",)
 
 
@@ -150,7 +160,7 @@ async def test_a_check_that_fails_supports_nothing(answer: list[list[float]] | E
 
 
 async def test_a_score_that_is_no_number_supports_nothing() -> None:
-    (check,) = await local(platt=(float("nan"), 0.0)).verify(QUESTION, [GOOD], [SOURCE])
+    (check,) = await local(calibration=(float("nan"), 0.0)).verify(QUESTION, [GOOD], [SOURCE])
     assert (check.supported, check.vetoes) == (False, ("no-score",))
 
 
@@ -169,6 +179,16 @@ async def test_vectors_of_the_help_centre_are_computed_once() -> None:
 
 
 # -- the trained parts
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.floats(0, 1e3))
+def test_a_higher_score_is_never_less_likely(score: float, more: float) -> None:
+    assert 0.0 <= calibrated(score, (1.5, -2.0)) <= calibrated(score + more, (1.5, -2.0)) <= 1.0
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf")])
+def test_a_score_that_is_not_finite_is_no_probability(score: float) -> None:
+    assert not 0.0 <= calibrated(score, (1.5, -2.0)) <= 1.0
 
 
 def test_trained_parts_are_read_back_with_their_hash_in_the_name(tmp_path: Path) -> None:
