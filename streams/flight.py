@@ -149,6 +149,8 @@ class Flight:
         self._metrics.gaps.labels(self._stage.value).inc()
 
     def _start_waiting(self, feed: Feed) -> None:
+        if feed.generation == self._drained:
+            return  # what waits behind those let go would overtake them
         while feed.waiting and len(feed.window) - len(feed.waiting) < self._limits.uncommitted:
             self._start(feed, feed.waiting.popleft())
         if len(feed.waiting) > self._limits.ahead:

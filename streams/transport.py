@@ -138,6 +138,9 @@ class SafeConsumer(driver.Consumer):
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Gaps are the window's business; Faust's list of them would only grow."""
 
+    async def verify_all_partitions_active(self) -> None:
+        """Faust's log of slow partitions; the age of the oldest unacknowledged ticket says it as a metric."""
+
     async def force_commit(self, topics: object = None, start_new_transaction: bool = True) -> bool:
         """Commit the finished prefix of every partition."""
         flight = cast(App, self.app).flight

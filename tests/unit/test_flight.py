@@ -210,6 +210,16 @@ async def test_a_drain_lets_work_finish_and_lets_go_of_what_only_waits() -> None
     assert draining.at_work() == [0]
 
 
+async def test_nothing_begins_while_the_work_before_it_is_let_go() -> None:
+    draining = desk(in_flight=1, uncommitted=2)
+    await draining.read(P0, 0, 1, 2, 3, key="one conversation")
+    drain = asyncio.create_task(draining.flight.drain())
+    await draining.settle()
+    await draining.finish(P0, 0)
+    await drain
+    assert draining.at_work() == [0]
+
+
 async def test_a_drain_cuts_off_what_takes_too_long() -> None:
     draining = desk(drain=0.01)
     await draining.read(P0, 0, 1)
