@@ -14,6 +14,7 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from infra.daemon import Daemon
+from schemas.topics import all_topics
 
 START_TIMEOUT = 20.0  # seconds
 STOP_TIMEOUT = 5.0  # seconds
@@ -60,6 +61,8 @@ def serve(address_file: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     broker = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": ""})
     address = next(iter(broker.list_topics(timeout=START_TIMEOUT).brokers.values()))
+    for spec in all_topics():
+        broker.list_topics(spec.name, timeout=START_TIMEOUT)  # asking for a topic makes it, with four partitions
     part = address_file.with_suffix(".part")
     part.write_text(f"{address.host}:{address.port}")
     part.rename(address_file)

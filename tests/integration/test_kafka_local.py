@@ -110,6 +110,15 @@ def test_without_java_a_demo_gets_the_in_process_broker(monkeypatch: pytest.Monk
     assert running_kafka(settings) is None
 
 
+def test_the_in_process_broker_has_every_topic_from_the_start(tmp_path: Path) -> None:
+    broker = start_memory_kafka(tmp_path)
+    try:
+        topics = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "tests"}).list_topics(timeout=10).topics
+        assert {spec.name for spec in all_topics()} <= set(topics)
+    finally:
+        broker.stop()
+
+
 def test_the_in_process_broker_is_one_per_folder(tmp_path: Path) -> None:
     broker = start_memory_kafka(tmp_path)
     try:
