@@ -11,6 +11,8 @@ from threading import Event, Thread
 from uuid import uuid4
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from schemas.codec import encode
 from schemas.ingress import Channel, TicketReceived
@@ -115,6 +117,21 @@ def test_a_stage_that_can_handle_nothing_stops_loudly(crew: Crew) -> None:
     assert worker.wait(30) == 1
     assert len(crew.topic("router.dead")) == 100
     assert "DeadLetterLimit" in crew.errors()
+
+
+def test_what_retention_removed_unread_is_reported_and_the_rest_is_handled(crew: Crew) -> None:
+    worker = crew.start()
+    crew.send({"id": "before"}, partition=1)
+    eventually(lambda: crew.committed()[1] == 1)
+    crew.stop(worker)
+    crew.send(*orders(4), partition=1)
+    admin = AdminClient({"bootstrap.servers": crew.bootstrap})
+    for removed in admin.delete_records([TopicPartition("tickets.inbound", 1, 4)]).values():
+        removed.result(10)
+    crew.start()
+    eventually(lambda: crew.results() == {"before", "3"})
+    assert "retention removed 3 unread messages" in crew.errors(1)
+    eventually(lambda: crew.committed()[1] == 5)
 
 
 @pytest.mark.parametrize(("sleep", "done"), [(2, True), (60, False)])
