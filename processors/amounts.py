@@ -13,7 +13,7 @@ _NAMES = (
 )
 _BEFORE = rf"(?:{_SIGN}|(?<![a-z])(?:{_CODES}|dollars?|euros?|rs\.?|fr\.|sfr\.?))"
 _AFTER = rf"(?:{_SIGN}|(?:{_CODES}|{_NAMES})(?![a-z]))"
-_DIGITS = r"\d+(?:[.,']\d+| \d{3}(?![\d.,]*\d))*"
+_DIGITS = r"\d{1,15}(?:[.,']\d{1,15}| \d{3}(?!\d)){0,5}"
 _TIMES = r"(?: ?(?:k|grand|thousand|hundred|mil|tsd\.?)(?![a-z]))"
 
 _SMALL = (
@@ -26,7 +26,7 @@ _VALUES |= {word: value * 10 for value, word in enumerate(_TENS.split(), 2)}
 _VALUES |= {"fourty": 40, "fivety": 50, "ninty": 90, "a": 1, "an": 1, "couple": 2, "few": 3, "several": 3}
 _SCALES = {"hundred": 100, "hundreds": 300, "thousand": 1000, "thousands": 3000, "grand": 1000}
 _ONE_WORD = "|".join(sorted((*_VALUES, *_SCALES), key=len, reverse=True))
-_WORDS = rf"(?<![a-z])(?:half )?(?:{_ONE_WORD})(?:(?:[ -]| and | of )(?:{_ONE_WORD})(?![a-z]))*(?![a-z])"
+_WORDS = rf"(?<![a-z])(?:half )?(?:{_ONE_WORD})(?:(?:[ -]| and | of )(?:{_ONE_WORD})(?![a-z])){{0,16}}(?![a-z])"
 _OTHER_UNITS = (
     r"(?! ?-?(?:%|percent|per cent|points?|pts|days?|weeks?|months?|years?|yrs?|hours?|minutes?|mins?|times|items?"
     r"|pieces?|"
@@ -36,19 +36,19 @@ _OTHER_UNITS = (
     r"characters?|stars?|run|race|steps)(?![a-z]))"
 )
 
-_MONEY = re.compile(
+_MONEY = re.compile(  # the fourth case: "281.35" alone is a price
     rf"(?P<before>{_BEFORE}) ?(?:(?P<a>{_DIGITS})(?P<at>{_TIMES})?|(?P<aw>{_WORDS}))"
     rf"|(?<![\w.,])(?P<b>{_DIGITS})(?P<bt>{_TIMES})?(?:[.,]?-+)? ?(?:of |in )?{_AFTER}"
     rf"|(?P<w>{_WORDS})(?: and change)?[ -](?:of |in )?(?:{_CODES}|{_NAMES})(?![a-z])"
-    rf"|(?<![\w.,#/:-])(?P<c>\d+(?:[.,' ]\d{{3}})*[.,]\d\d)(?![\w/:]|[.,-]\d){_OTHER_UNITS}"  # 281.35 alone is a price
+    rf"|(?<![\w.,#/:-])(?P<c>\d{{1,15}}(?:[.,' ]\d{{3}}){{0,5}}[.,]\d\d)(?![\w/:]|[.,-]\d){_OTHER_UNITS}"
     rf"|(?<![\w.,#/:-])(?P<k>{_DIGITS}){_TIMES}{_OTHER_UNITS}"
     rf"|(?P<v>{_WORDS}){_OTHER_UNITS}"
 )
 _ASKED = re.compile(
     r"(?:refund|reimburse|credit|pay|owe|compensat|claim|return|back|money)\w*"
     r"(?: (?:me|us|the|my|our|of|for|back|a|full|total|at|least|about|around|roughly|approx\w*|amount|sum|in|want|was"
-    r"|is))*"
-    rf" (?P<n>{_DIGITS})(?![\w/:-]|[.,]\d){_OTHER_UNITS}|(?<![\w#])(?P<m>\d[\d.,]*\d) back\b"
+    r"|is)){0,6}"
+    rf" (?P<n>{_DIGITS})(?![\w/:-]|[.,]\d){_OTHER_UNITS}|(?<![\w#.,])(?P<m>\d[\d.,]{{0,15}}\d) back\b"
 )
 _JOINED = re.compile(r"[^.!?;]{0,60}?(?:\band\b|\bplus\b|\banother\b|\bas well as\b|[+&])[^.!?;]{0,60}")
 _APART = re.compile(r"\b(?:only|instead|got|received|but|of|not|total|altogether)\b|[.!?;] ")

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 _LOOKALIKES = str.maketrans(
     # Cyrillic, Greek and other letters that are drawn like Latin ones (Unicode TR 39, confusables), lower case
@@ -12,11 +13,10 @@ _SIGNS = str.maketrans(
     {"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‑": "-", "−": "-"}
 )
 _SPACES = re.compile(r"\s+")
-_LEET = {"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"}
-_LEET_I = str.maketrans(_LEET | {"1": "i"})
-_LEET_L = str.maketrans(_LEET | {"1": "l"})
-_DISGUISED = re.compile(r"(?=\S*[a-z])(?=\S*[013457@$!])[a-z013457@$!]+(?<!!)")
-_SPELT = re.compile(r"(?<![a-z0-9])[a-z](?:[ .*_-][a-z]){3,}(?![a-z0-9])")
+_LEET = {"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
+_LEET_I: Mapping[int, str] = str.maketrans(_LEET | {"1": "i"})
+_LEET_L: Mapping[int, str] = str.maketrans(_LEET | {"1": "l"})
+_SPELT = re.compile(r"(?<![a-z0-9])[a-z](?:[ .*_-][a-z]){3,24}(?![a-z0-9])")
 _JOINERS = re.compile(r"(?<=[a-z])[.*_](?=[a-z])")
 
 
@@ -33,11 +33,14 @@ def readings(text: str) -> tuple[str, ...]:
     """The folded text, and what its words read like when digits and signs stand for letters (l4wyer, r e f u n d)."""
     folded = fold(text)
     joined = _JOINERS.sub("", _SPELT.sub(lambda match: re.sub(r"[^a-z]", "", match[0]), folded))
-    others = (
-        _DISGUISED.sub(lambda match, table=table: match[0].translate(table), joined)  # type: ignore[misc]
-        for table in (_LEET_I, _LEET_L)
-    )
+    words = joined.split(" ")
+    others = (" ".join(_undisguised(word, table) for word in words) for table in (_LEET_I, _LEET_L))
     return tuple(dict.fromkeys((folded, joined, *others)))
+
+
+def _undisguised(word: str, table: Mapping[int, str]) -> str:
+    """A word of letters and digits as letters; numbers, and signs at a word's end, stay."""
+    return word.translate(table) if any(map(str.isalpha, word)) and not word.isalpha() else word
 
 
 def hidden(text: str) -> bool:

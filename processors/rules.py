@@ -84,7 +84,7 @@ RULES = (
             r"|are))\b.{0,30}\b(?:(?:your|hidden|system|internal|initial|"
             r"original|secret|entire|above|admin|root) (?:\w+ )?(?:prompt|instructions|messages?|config\w*|secrets?"
             r"|passwords?|rules)|api keys?|customer (?:list|"
-            r"data\w*)|(?:all|every|any|the list of|list of)(?: the| active| valid| current| working| your)*"
+            r"data\w*)|(?:all|every|any|the list of|list of)(?: the| active| valid| current| working| your){0,6}"
             r" (?:discount|voucher|promo|coupon) ?codes)\b",
             r"(?<!operating)(?<!file)(?<!mail)(?:^"
             r"|[\s\"'(\[])(?:system|assistant|developer)(?: (?:message|prompt|note|override|instruction))? ?:(?!//)",
@@ -156,7 +156,7 @@ RULES = (
             r"|bug|report|leak|alert)",
             r"\bexploit|\bxss\b|\bsql injection|\bbug bounty|\bresponsible disclosure|\bzero[- ]day|\bpenetration test",
             r"\b(?:i|we|it|pages?|app|site|list|account|which|that)(?: can| could| now| just| suddenly| also| keep|"
-            r" am| is| are)*"
+            r" am| is| are){0,6}"
             r" (?:see|seeing|saw|sees|shows?|showing|shown|viewing|view|find) (?:me )?(?:\w+ ){0,5}(?:stranger"
             r"|strangers|other people|"
             r"someone else|somebody else|other customers?|another customer)\b",
@@ -208,13 +208,13 @@ RULES = (
             r"\bright (?:to be forgotten|to erasure|of access|to access)|\b(?:article|art\.?) ?(?:15|16|17|18|20|21)\b",
             r"\b(?:delete|erase|remove|wipe|forget|destroy|purge|scrub|get rid of) (?:all |any |every |of |the |every"
             r" ?thing |my |our |"
-            r"personal |private |customer |about |you |have |stored )*(?:data|information|info|records?|personal"
+            r"personal |private |customer |about |you |have |stored ){0,6}(?:data|information|info|records?|personal"
             r" details|traces?|history)\b",
             r"\b(?:delete|erase|remove|wipe) (?:\w+[ ,]+){0,10}(?:everything|anything|all) (?:else )?(?:\w+ )?(?:you"
             r"|u) (?:have|hold|know|keep|store|got)",
             r"\b(?:delete|erase|remove|forget) (?:me|myself) (?:from|off)\b|\bforget (?:about )?me\b",
             r"\b(?:copy|export|download|extract|disclosure|overview|list) of (?:all |any |the |every |everything |my "
-            r"|our |your |stored )*(?:personal "
+            r"|our |your |stored ){0,6}(?:personal "
             r"|private |customer )?(?:data|information|info)\b",
             r"\b(?:all|what|which|whatever|any|every|everything|show me|send me|give me|see)(?: of)?(?: the| my)?(?:"
             r" personal| kind of| sort of)? ?"
@@ -316,7 +316,8 @@ RULES = (
             rf"\bon behalf of (?:my|our|a|an|the|another|some ?one|mr|mrs|ms)\b|\b(?:my|our)(?: \w+)? {_RELATION}"
             r" (?:\w+ ){0,3}(?:ordered|bought|placed an order|"
             r"asked me to)\b|\b(?:other|your) customers' (?:data|orders|names|addresses)",
-            r"\b(?:list|names|e-?mails|addresses|database) of (?:all |your |the |other )+(?:customers|clients|users"
+            r"\b(?:list|names|e-?mails|addresses|database) of (?:all |your |the |other ){1,4}(?:customers|clients"
+            r"|users"
             r"|buyers)|\bcustomer (?:list|database|records)\b",
             r"\bwho (?:bought|ordered|purchased|placed|lives|sent me)\b",
         ),
@@ -329,10 +330,11 @@ RULES = (
             r"|ting|red|ring|e)?\b(?: \w+){0,2}? "
             r"(?:to|with|for|me|through|on|in touch with|hold of) (?:a |an |the |your |some |any |another |one of"
             rf" your |my )?(?:{_BEING} |senior |customer |"
-            rf"service |support |duty |shift )*{_PERSON}\b(?! (?:else'?s|i know))",
+            rf"service |support |duty |shift ){{0,6}}{_PERSON}\b(?! (?:else'?s|i know))",
             r"\b(?:want|need|demand|insist|prefer|request|require|give|get|is there|are there|any|send|let|have|with"
             r"|by|from)\b(?: (?:me|us|on|for|that|to|"
-            rf"have|see|having))*(?: an?| the| some| any)? (?:{_BEING} )+(?:{_PERSON}|answer|reply|response|support"
+            rf"have|see|having)){{0,6}}(?: an?| the| some| any)? (?:{_BEING} ){{1,4}}(?:{_PERSON}|answer|reply"
+            r"|response|support"
             r"|help|contact|people|customer service)\b",
             r"\b(?:a|any|some|no|the|need|want|get) humans?\b(?! (?:hair|size|body|sized|error|being'?s|resources"
             r"|rights))|\bhumans? (?:agent|being|support|please|"
@@ -349,7 +351,8 @@ RULES = (
             r"(?: to)? (?:call|phone|ring|contact|speak|talk|get)",
             r"\b(?:call|phone|ring) me\b(?! (?:crazy|old|picky))|\bcall[ -]back\b|\bgive me a (?:call|ring)\b"
             r"|\bplease (?:call|phone|ring)\b",
-            r"\b(?:want|need|demand|get me|give me) (?:to see |to have |an? |the |your )+(?:manager|supervisor|human"
+            r"\b(?:want|need|demand|get me|give me) (?:to see |to have |an? |the |your ){1,4}(?:manager|supervisor"
+            r"|human"
             r"|agent|representative|operator)\b",
             r"echte\w* (?:mensch|person|mitarbeiter)|mitarbeiter\w* (?:sprechen|reden)|persona real|hablar con"
             r" (?:una?|alguien)|\bun humano\b|un etre humain|vraie personne",
@@ -397,10 +400,10 @@ _THING = (
 _NAMED = r"(?:\b[a-z]{1,4}\d{3,}|#\d{3,}|\border\b|\bmy (?:subscription|box|account|plan|points))"
 
 ACTION = _any(
-    r"\b(?:please|pls|plz|kindly)(?: (?:also|just|now|then|can you|could you|would you|go ahead and|do))*"
+    r"\b(?:please|pls|plz|kindly)(?: (?:also|just|now|then|can you|could you|would you|go ahead and|do)){0,6}"
     rf" {_TELL}{_DO}\b",
     r"\b(?:can|could|would|will) (?:you|u|somebody|someone|anybody|one of you)(?: (?:please|pls|plz|also|kindly|just"
-    rf"|maybe|possibly|perhaps|then|guys))* {_TELL}{_DO} {_THING}\b",
+    rf"|maybe|possibly|perhaps|then|guys)){{0,6}} {_TELL}{_DO} {_THING}\b",
     r"\b(?:like|want|need|ask|asking|appreciate|prefer|love|expect|request|wish) (?:you|u|someone|somebody) to"
     rf" {_TELL}{_DO}\b",
     r"\b(?:i|we)(?:'?d| would| want| need| wish| request| hereby| ask)(?: also)?(?: to)? ?(?:like|love|want"

@@ -40,7 +40,7 @@ from processors.ports import Embedder
 
 __all__ = ["RouterReport", "fact_kinds", "propose_policy", "train_router"]
 
-FOLDS = 5
+FOLDS = 5  # 3 where there are plenty of examples
 LIMIT = 3000  # texts; more takes minutes and gains little
 MIN_EXAMPLES = 2  # a rarer intent cannot be learnt
 FEW = 30  # examples an intent; with fewer, intents are weighted equally and regularised less
@@ -284,7 +284,7 @@ def _regressions(data: _Data, rows: NDArray[np.int64]) -> tuple[LogisticRegressi
     few = len(data.labels) < FEW * len(data.intents)
     weight = "balanced" if few else None
     dense = LogisticRegression(C=20 if few else 5, max_iter=100, tol=1e-3, class_weight=weight)
-    sparse = LogisticRegression(C=100 if few else 10, max_iter=60, tol=1e-4 if few else 1e-2, class_weight=weight)
+    sparse = LogisticRegression(C=100 if few else 10, max_iter=60 if few else 30, class_weight=weight)
     dense.fit(np.vstack([data.dense[rows], data.extra_dense[used]]), labels)
     sparse.fit(vstack([data.sparse[rows], data.extra_sparse[used]]).tocsr(), labels)
     return dense, sparse
