@@ -6,7 +6,7 @@ from pathlib import Path
 import py3langid
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-MIN_LETTERS = 20  # a shorter text tells nothing
+MIN_LETTERS = 12  # a shorter text tells nothing
 MIN_PROBABILITY = 0.8
 MAX_CHARACTERS = 2000
 

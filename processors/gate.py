@@ -45,6 +45,7 @@ class Case:
     hit: RuleHit | None  # the hard rule the ticket meets: looked up again, the route's word is not enough
     ceiling: tuple[Band, str]  # the most the policy allows, and its line
     threshold: float
+    sure: float  # P(intent is right) from which the policy calls the router sure
     certificate: bool | None
     now: datetime
 
@@ -176,6 +177,12 @@ TABLE: tuple[Row, ...] = (
         _says("the answer tells of records, and who is writing is not proved"),
     ),
     Row(
+        "unsure-topic",
+        Disposition.SUGGEST,
+        lambda case: case.cites_records and case.drafted.route.confidence < case.sure,
+        _says("the answer tells the state of a record, and it is not sure that this was the question"),
+    ),
+    Row(
         "stale-source",
         Disposition.SUGGEST,
         lambda case: any(_stale(passage, case.now) for passage in case.relied_on),
@@ -231,6 +238,7 @@ def decide(  # noqa: PLR0913 - everything the decision rests on, by name
         hit=_rule_hit(drafted, policy),
         ceiling=policy.ceiling(drafted.route.intent, drafted.ticket.channel),
         threshold=threshold,
+        sure=policy.thresholds.sure_confidence,
         certificate=certificate,
         now=now,
     )
@@ -330,14 +338,20 @@ def _conflicts(case: Case) -> tuple[str, ...]:
 
 
 def _same_language(case: Case) -> bool:
-    """Whether the ticket is in the language of every passage cited; templates of records are English."""
-    asked = _primary(case.drafted.ticket.language)
+    """Whether the ticket is in the language of every passage cited; templates of records are English.
+
+    A few words do not tell their language. They count as the help centre's where the classifier, which was trained in
+    it, is sure of the topic.
+    """
+    language = case.drafted.ticket.language
+    if language is None:
+        return case.drafted.route.confidence >= case.sure
     answered = {_primary(passage.language) for passage in case.cited} or {"en"}
-    return answered == {asked}
+    return answered == {_primary(language)}
 
 
-def _primary(language: str | None) -> str:
-    return (language or "unknown").replace("_", "-").partition("-")[0].lower()
+def _primary(language: str) -> str:
+    return language.replace("_", "-").partition("-")[0].lower()
 
 
 # -- what a person gets

@@ -115,6 +115,10 @@ def decided(
     )
 
 
+def test_a_few_words_are_read_in_the_help_centres_language_where_the_router_is_sure() -> None:
+    assert decided(with_part("ticket", language=None)).disposition is Disposition.AUTO
+
+
 def test_a_supported_answer_to_a_plain_question_is_sent() -> None:
     decision = decided(DRAFTED)
     assert (decision.disposition, decision.rule) == (Disposition.AUTO, "all-clear")
@@ -122,6 +126,7 @@ def test_a_supported_answer_to_a_plain_question_is_sent() -> None:
     assert (decision.groundedness, decision.switch_epoch, decision.policy_hash) == (0.97, 7, POLICY.hash)
 
 
+UNSURE = DRAFTED.route.model_copy(update={"confidence": 0.59})
 TOLD = Message(author=Author.CUSTOMER, text="I will sue you.", at=AT)
 ROWS: list[tuple[str, ReplyDrafted]] = [
     ("hard-rule", with_part("ticket", body="Close my account, please.")),
@@ -166,7 +171,8 @@ ROWS: list[tuple[str, ReplyDrafted]] = [
     ("conflicting-sources", with_part("evidence", conflicts=("delivery#standard and faq#x disagree: 3 days, 4 days",))),
     ("conflicting-sources", with_part("evidence", conflicts=("two sections disagree",))),
     ("other-language", with_part("ticket", language="de")),
-    ("other-language", with_part("ticket", language=None)),
+    ("other-language", with_part("ticket", language=None).model_copy(update={"route": UNSURE})),
+    ("unsure-topic", with_sentence(OF_ORDER, facts=(ORDER,)).model_copy(update={"route": UNSURE})),
 ]
 
 
