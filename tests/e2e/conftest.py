@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -108,9 +109,13 @@ def eventually(check: Callable[[], Any], within: float = SOON) -> Any:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """`sluice up` on the shop, armed by `sluice switch`."""
-    home = tmp_path_factory.mktemp("stack") / "var"
+    with tempfile.TemporaryDirectory(prefix="sluice-e2e-", ignore_cleanup_errors=True) as folder:
+        yield from _running(Path(folder) / "var")
+
+
+def _running(home: Path) -> Iterator[Stack]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
     environ |= {"SLUICE_HOME": str(home), **PORTS, **MAIL}
     settings = load_settings(environ)
