@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,7 +29,9 @@ class Source(Protocol):
     @property
     def generation(self) -> int: ...
 
-    def start_of(self, partition: Partition) -> int | None: ...  # first offset of this assignment; None: unknown
+    def starts(self) -> Mapping[Partition, int]: ...  # first offset of each partition in this assignment
+
+    def position(self, partition: Partition) -> int | None: ...  # the offset to be handed over next; None: unknown
 
     async def holds_records(self, partition: Partition, start: int, end: int) -> bool:
         """Whether Kafka has records at start <= offset < end that a consumer should have been given."""
@@ -104,6 +106,8 @@ class Flight:
         self._tasks: set[asyncio.Task[None]] = set()
         self._working: set[asyncio.Task[None] | None] = set()  # those in a slot
         self._drained = -1  # the generation that takes no more
+        self._seen_suspects: dict[Partition, tuple[int, int]] = {}
+        self._harmless: dict[Partition, int] = {}  # how far a partition's end was found to hold markers only
         metrics.follow(stage.value, lambda: len(self._working), self.uncommitted, self.oldest)
 
     # -- in
@@ -135,12 +139,17 @@ class Flight:
     def _feed(self, ticket: Ticket) -> Feed:
         feed = self._feeds.get(ticket.partition)
         if feed is None or feed.generation != ticket.generation:
-            known = self._source.start_of(ticket.partition)
-            start = ticket.record.offset if known is None else known
+            start = self._start_of(ticket.partition)
             feed = Feed(ticket.partition, ticket.generation, Window(start), start)
             current = {key: old for key, old in self._feeds.items() if old.generation == ticket.generation}
             self._feeds = {**current, ticket.partition: feed}
         return feed
+
+    def _start_of(self, partition: Partition) -> int:
+        start = self._source.starts().get(partition)
+        if start is None:
+            raise OffsetGap(f"{partition}: read before it was known where to begin")
+        return start
 
     async def _check_gap(self, feed: Feed, offset: int) -> None:
         """Transaction markers take offsets and are no records: those gaps are harmless."""
@@ -205,6 +214,37 @@ class Flight:
         for done in feed.window.finish(ticket.record.offset):
             await done.acknowledge()
         self._start_waiting(feed)
+
+    async def look_for_lost(self) -> None:
+        """Find records that never came and that no later record shows to be missing; called every few seconds.
+
+        A partition is suspect when the consumer has handed over more than arrived, twice in a row without progress.
+
+        Raises:
+            OffsetGap: records are missing at the end of a partition.
+        """
+        generation = self._source.generation
+        suspects = {} if generation == self._drained else self._suspects()
+        repeated = {place: gap for place, gap in suspects.items() if self._seen_suspects.get(place) == gap}
+        self._seen_suspects = suspects
+        for partition, (expected, position) in repeated.items():
+            lost = self._harmless.get(partition) != position and await self._source.holds_records(
+                partition, expected, position
+            )
+            if lost and generation == self._source.generation:
+                raise OffsetGap(f"{partition}: expected {expected}, the consumer is at {position}")
+            self._harmless[partition] = position
+
+    def _suspects(self) -> dict[Partition, tuple[int, int]]:
+        """What is expected next, and what the consumer would hand over next, where they differ."""
+        found = {}
+        for partition, start in self._source.starts().items():
+            feed, position = self._feeds.get(partition), self._source.position(partition)
+            here = feed is not None and feed.generation == self._source.generation
+            expected = feed.window.next if feed is not None and here else start
+            if position is not None and position > expected:
+                found[partition] = (expected, position)
+        return found
 
     # -- out
 

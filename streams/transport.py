@@ -11,6 +11,7 @@ from typing import Any, cast
 import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import KafkaError
 from faust.app.base import App as FaustApp
 from faust.app.base import BootStrategy
 from faust.transport.drivers import aiokafka as driver
@@ -20,11 +21,12 @@ from mode import Service
 from mode.types import ServiceT
 
 from infra.kafka.closing import close
-from streams.flight import Flight, Partition
+from streams.flight import Flight, OffsetGap, Partition
 from streams.metrics import Metrics
 
 GAP_WITHIN = 30.0  # seconds to find out what is in a gap
 WATCH_EVERY = 2.0  # seconds
+LOOK_EVERY = 5.0  # seconds
 
 SETTINGS: dict[str, Any] = {
     "processing_guarantee": "at_least_once",  # exactly_once picks a transactional id per destination: unusable
@@ -56,7 +58,7 @@ PRIVATE = (
 )
 PRIVATE_NAMES = (
     (GroupCoordinator.__init__, ("_pending_exception", "_coordination_task")),
-    (AIOKafkaConsumer.__init__, ("_isolation_level", "_coordinator")),
+    (AIOKafkaConsumer.__init__, ("_isolation_level", "_coordinator", "_subscription")),
 )
 
 
@@ -115,6 +117,16 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
         self.starts = {(tp.topic, tp.partition): start for tp, start in starts.items()}
         return cast(Mapping[TP, int], committed)
 
+    def position_of(self, partition: Partition) -> int | None:
+        """The next offset of a partition to be handed over; None while it has none."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription is not None else None
+        place = TopicPartition(*partition)
+        if assignment is None or place not in assignment.tps:
+            return None
+        state = assignment.state_value(place)
+        return cast(int, state.position) if state.has_valid_position else None
+
 
 class SafeConsumer(driver.Consumer):
     """Commits what the window says is done, and nothing else.
@@ -160,10 +172,10 @@ class SafeTransport(driver.Transport):
 
 
 class Watchdog(Service):
-    """Crashes the app when its consumer group is gone.
+    """Crashes the app when its consumer group is gone, or when records never arrived.
 
     aiokafka reports fatal group errors by `check_errors` only, which Faust never calls: the worker would live on,
-    silent and without partitions.
+    silent and without partitions. And around a rebalance Faust may drop a record that it has taken from aiokafka.
     """
 
     mundane_level = "debug"
@@ -179,6 +191,17 @@ class Watchdog(Service):
             if (error := self._fault()) is not None:
                 self.log.critical("the consumer group's coordination ended: %s", type(error).__name__)
                 await self.app.crash(error)
+
+    @Service.task
+    async def _look_for_lost(self) -> None:
+        while not self.should_stop:
+            await self.sleep(LOOK_EVERY)
+            try:
+                await self.app.flight.look_for_lost()
+            except OffsetGap as error:
+                await self.app.crash(error)
+            except (TimeoutError, KafkaError):
+                continue  # Kafka does not answer: looked at again
 
     def _fault(self) -> BaseException | None:
         thread: Any = getattr(self.app.consumer, "_thread", None)
@@ -246,8 +269,11 @@ class FaustSource:
     def generation(self) -> int:
         return int(self._app.consumer_generation_id)
 
-    def start_of(self, partition: Partition) -> int | None:
-        return cast(SafeConsumer, self._app.consumer)._thread.starts.get(partition)
+    def starts(self) -> Mapping[Partition, int]:
+        return cast(SafeConsumer, self._app.consumer)._thread.starts
+
+    def position(self, partition: Partition) -> int | None:
+        return cast(SafeConsumer, self._app.consumer)._thread.position_of(partition)
 
     async def holds_records(self, partition: Partition, start: int, end: int) -> bool:
         return await self._gaps.holds_records(partition, start, end)

@@ -16,6 +16,7 @@ from streams.step import Record
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 P0: Partition = ("tickets.inbound", 0)
 P1: Partition = ("tickets.inbound", 1)
+RETRY: Partition = ("router.retry-5s", 0)
 
 
 class Consumer:
@@ -23,13 +24,17 @@ class Consumer:
 
     def __init__(self) -> None:
         self.generation = 1
-        self.starts: dict[Partition, int] = {}
+        self.begins: dict[Partition, int] = {P0: 0, P1: 0, RETRY: 0}
+        self.positions: dict[Partition, int] = {}
         self.lost: set[Partition] = set()  # partitions whose gaps hold records
         self.paused: set[Partition] = set()
         self.crashes: list[BaseException] = []
 
-    def start_of(self, partition: Partition) -> int | None:
-        return self.starts.get(partition, 0)
+    def starts(self) -> dict[Partition, int]:
+        return self.begins
+
+    def position(self, partition: Partition) -> int | None:
+        return self.positions.get(partition)
 
     async def holds_records(self, partition: Partition, start: int, end: int) -> bool:
         return partition in self.lost
@@ -177,9 +182,43 @@ async def test_a_gap_of_transaction_markers_is_counted_and_passed() -> None:
 
 async def test_the_first_record_may_not_leave_a_gap_to_the_committed_offset() -> None:
     gap = desk()
-    gap.consumer.starts, gap.consumer.lost = {P0: 5}, {P0}
+    gap.consumer.begins, gap.consumer.lost = {P0: 5}, {P0}
     with pytest.raises(OffsetGap):
         await gap.read(P0, 7)
+
+
+async def test_a_record_read_before_its_start_is_known_is_not_taken() -> None:
+    early = desk()
+    early.consumer.begins = {}
+    with pytest.raises(OffsetGap):
+        await early.read(P0, 7)
+
+
+async def test_a_record_lost_at_the_end_of_a_partition_is_found_at_the_second_look() -> None:
+    tail = desk()
+    await tail.read(P0, 0)
+    tail.consumer.positions, tail.consumer.lost = {P0: 2}, {P0}
+    await tail.flight.look_for_lost()
+    with pytest.raises(OffsetGap):
+        await tail.flight.look_for_lost()
+
+
+async def test_a_record_that_arrives_between_two_looks_is_not_lost() -> None:
+    tail = desk()
+    tail.consumer.positions, tail.consumer.lost = {P0: 1}, {P0}
+    await tail.flight.look_for_lost()
+    await tail.read(P0, 0)
+    tail.consumer.positions = {P0: 2}
+    await tail.flight.look_for_lost()
+
+
+async def test_markers_at_the_end_of_a_partition_are_no_loss() -> None:
+    tail = desk()
+    tail.consumer.positions = {P0: 1}
+    for _ in range(3):
+        await tail.flight.look_for_lost()
+    await tail.read(P0, 1)
+    assert tail.at_work() == [1]
 
 
 async def test_work_without_a_durable_end_crashes_and_is_not_acknowledged() -> None:
@@ -242,8 +281,8 @@ async def test_after_a_drain_only_the_next_assignment_is_taken_on() -> None:
 async def test_a_retried_ticket_waits_until_it_is_due_and_never_longer_than_its_topic_says() -> None:
     waiting = desk()
     later = AT + timedelta(days=1)  # a producer's clock that is far off
-    record = Record("router.retry-5s", 0, 0, b"k", b"", (), later)
-    await waiting.flight.take(Ticket(record, 1, waiting._acknowledge(("router.retry-5s", 0), 0), 0.0))
+    record = Record(*RETRY, 0, b"k", b"", (), later)
+    await waiting.flight.take(Ticket(record, 1, waiting._acknowledge(RETRY, 0), 0.0))
     await waiting.settle()
     assert waiting.begun == []
     await waiting.read(P0, 0, key="k")
