@@ -22,7 +22,7 @@ from schemas.codec import Undecodable, decode
 from schemas.event import Stage
 from schemas.ingress import TicketReceived
 from schemas.topics import Topic
-from streams.flight import Limits
+from streams.flight import Flight, Limits, Ticket
 from streams.metrics import Metrics
 from streams.process import configure_logging, operate
 from streams.stage import Surroundings
@@ -89,8 +89,23 @@ async def main(bootstrap: str, group: str, log: Path, given: dict[str, str]) -> 
         return await operate([], [definition], around)
 
 
+def drop_once(marker: Path) -> None:
+    """Lose the first ticket that asks for it between Kafka and the stage, as Faust may around a rebalance."""
+    take = Flight.take
+
+    async def lossy(self: Flight, ticket: Ticket) -> None:
+        if b'"drop"' in (ticket.record.value or b"") and not marker.exists():
+            marker.touch()
+        else:
+            await take(self, ticket)
+
+    Flight.take = lossy  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     configure_logging("INFO")
     options = dict(pair.split("=") for pair in sys.argv[4:])
+    if "lossy" in options:
+        drop_once(Path(options["lossy"]))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(runner.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), options)))

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from schemas.codec import encode
 from schemas.ingress import Channel, TicketReceived
-from tests.streams.conftest import Crew, eventually, orders
+from tests.streams.conftest import SOON, Crew, eventually, orders
 
 
 def ticket() -> TicketReceived:
@@ -117,6 +117,15 @@ def test_a_stage_that_can_handle_nothing_stops_loudly(crew: Crew) -> None:
     assert worker.wait(30) == 1
     assert len(crew.topic("router.dead")) == 100
     assert "DeadLetterLimit" in crew.errors()
+
+
+def test_a_ticket_that_faust_drops_is_missed_and_read_again(crew: Crew, tmp_path: Path) -> None:
+    worker = crew.start(lossy=tmp_path / "dropped")
+    crew.send({"id": "last", "drop": True})
+    assert worker.wait(SOON) == 1
+    assert "OffsetGap" in crew.errors()
+    crew.start(lossy=tmp_path / "dropped")
+    eventually(lambda: crew.results() == {"last"})
 
 
 def test_what_retention_removed_unread_is_reported_and_the_rest_is_handled(crew: Crew) -> None:
