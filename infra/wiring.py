@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 
 from infra.clock import SystemClock
 from infra.crm import Row, customers_of
+from infra.embeddings.remembered import Remembered, TokenEmbedder
 from infra.helpdesk.recorded import RecordedHelpdesk
 from infra.helpdesk.scripted import ScriptedHelpdesk
 from infra.helpdesk.webhook import WebhookHelpdesk
@@ -46,9 +46,6 @@ from processors.router import ModelClassifier
 from processors.templates import texts_of
 from schemas.event import Stage
 from schemas.router import Tier
-
-if TYPE_CHECKING:
-    from infra.embeddings.minilm import MiniLM
 
 PROMPTS = Path(__file__).parent.parent / "processors" / "prompts"
 POLICY = Path(__file__).parent / "policy.toml"
@@ -105,11 +102,9 @@ class Adapters:
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @cached_property
-    def embedder(self) -> "MiniLM":
-        """Sentence embeddings; the first time on a machine their graph is built, in a few seconds."""
-        from infra.embeddings.minilm import MiniLM
-
-        return MiniLM(self.settings.home / "cache")
+    def embedder(self) -> TokenEmbedder:
+        """Sentence embeddings."""
+        return embedder_of(self.settings)
 
     # -- router
 
@@ -235,6 +230,13 @@ async def open_adapters(settings: Settings, owner_url: str, roles: Iterable[Data
         adapters = Adapters(settings, pools)
         closing.push_async_callback(adapters.aclose)
         yield adapters
+
+
+def embedder_of(settings: Settings) -> TokenEmbedder:
+    """Sentence embeddings; the first time on a machine their graph is built, in a few seconds."""
+    from infra.embeddings.minilm import MiniLM
+
+    return Remembered(MiniLM(settings.home / "cache"))
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,12 @@ from evals.dataset import LabelledTicket, Suite, as_request, halves
 from evals.outcome import by_intent, rates
 from evals.prediction import Prediction, answer_of, label_of, predicted
 from evals.scorers import quality
-from infra.embeddings.minilm import MiniLM
+from infra.embeddings.remembered import TokenEmbedder
 from infra.kafka.local import KafkaFailed, KafkaUnavailable
 from infra.kafka.reader import Reader
 from infra.postgres.local import PostgresFailed
 from infra.settings import Settings, SettingsError, load_settings
+from infra.wiring import embedder_of
 from loadtest.measure import Run, summarise
 from loadtest.traffic import Accepted, Posting, Refused, post, renewed
 from schemas.codec import EVENT_ON, Undecodable, decode
@@ -133,7 +134,7 @@ def _stack(settings: Settings, suite: Suite) -> Iterator[Stack]:
         closing.callback(services.postgres.stop)
         closing.callback(services.kafka.stop)
         # One cache for all demos: the embedding graph is the same.
-        embedder = MiniLM(settings.home / "cache")
+        embedder = embedder_of(settings)
         prepared = run_async(_prepare(suite, settings, services, embedder))
         os.environ |= {"SLUICE_MODELS_DIR": str(prepared.models_dir), "SLUICE_POLICY": str(prepared.policy)}
         if services.kafka.kind == "memory":
@@ -146,7 +147,7 @@ def _stack(settings: Settings, suite: Suite) -> Iterator[Stack]:
         yield stack
 
 
-async def _prepare(suite: Suite, settings: Settings, services: Services, embedder: MiniLM) -> Prepared:
+async def _prepare(suite: Suite, settings: Settings, services: Services, embedder: TokenEmbedder) -> Prepared:
     prepared = await prepare(suite, settings, embedder, _say)
     await load(suite, services.postgres.owner_url, embedder, _say)
     return prepared

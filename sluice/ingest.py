@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from infra.embeddings.minilm import MiniLM
 from infra.knowledge import UnreadableArticle, read_articles
 from infra.postgres.ingest import IngestReport, ingest, load_customers
 from infra.postgres.pool import open_pool
 from infra.settings import Settings
 from infra.versions import VersionTaken
+from infra.wiring import embedder_of
 from sluice.reach import owner_url
 from sluice.terminal import USAGE, AsJson, console, fail, print_json, read_settings, run, stderr
 
@@ -61,7 +61,7 @@ async def _ingest(settings: Settings, source: Path | None, customers: Path | Non
     rows = [json.loads(line) for line in customers.open(encoding="utf-8") if line.strip()] if customers else []
     pool = await open_pool(owner_url(settings), size=1)
     try:
-        embedder = MiniLM(settings.home / "cache")
+        embedder = embedder_of(settings)
         report = await ingest(pool, embedder, articles) if articles is not None else None
         return report, await load_customers(pool, rows)
     finally:

@@ -14,7 +14,7 @@ from evals.dataset import Halves, Suite, SuiteError, halves, load_suite
 from evals.train.gate import train_gate
 from evals.train.policy import fact_kinds, propose_policy
 from evals.train.router import train_router
-from infra.embeddings.minilm import MiniLM
+from infra.embeddings.remembered import TokenEmbedder
 from infra.knowledge import read_articles
 from infra.postgres.ingest import ingest, load_customers
 from infra.postgres.pool import open_pool
@@ -53,7 +53,7 @@ def settings_of(suite: Suite) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(file).items() if value} if file.is_file() else {}
 
 
-async def prepare(suite: Suite, settings: Settings, embedder: MiniLM, say: Say) -> Prepared:
+async def prepare(suite: Suite, settings: Settings, embedder: TokenEmbedder, say: Say) -> Prepared:
     """Train the router and the verifier on the suite's training half, unless that was done with the same data.
 
     A suite without a policy of its own gets one proposed from the bands of the training half; it says what it rests on.
@@ -102,7 +102,7 @@ def _code_digest() -> str:
     return digest.hexdigest()
 
 
-async def load(suite: Suite, owner_url: str, embedder: MiniLM, say: Say) -> None:
+async def load(suite: Suite, owner_url: str, embedder: TokenEmbedder, say: Say) -> None:
     """Put the suite's help centre and customers into Postgres; what is there already stays untouched."""
     pool = await open_pool(owner_url, size=1)
     try:

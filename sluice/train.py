@@ -11,8 +11,7 @@ from evals.dataset import halves
 from evals.train.gate import train_gate
 from evals.train.policy import propose_policy
 from evals.train.router import train_router
-from infra.embeddings.minilm import MiniLM
-from infra.wiring import POLICY
+from infra.wiring import POLICY, embedder_of
 from sluice.suite import open_suite
 from sluice.terminal import USAGE, AsJson, console, fail, print_json, read_settings, run, stderr
 
@@ -30,7 +29,7 @@ Out = Annotated[Path | None, typer.Option(help="Where to write. Default: the tra
 def router(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
     """Train the intent classifier; prints cross-validated figures."""
     settings = read_settings()
-    embedder, today = MiniLM(settings.home / "cache"), datetime.now(UTC).date()
+    embedder, today = embedder_of(settings), datetime.now(UTC).date()
     folder = _folder(out or settings.artefacts)
     try:
         report = run(train_router(open_suite(suite), folder, embedder, progress=stderr.print, on=today))
@@ -43,7 +42,7 @@ def router(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
 def gate(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
     """Train and calibrate the verifier on right answers and spoilt ones; prints what it catches."""
     settings = read_settings()
-    embedder = MiniLM(settings.home / "cache")
+    embedder = embedder_of(settings)
     try:
         report = train_gate(open_suite(suite), _folder(out or settings.artefacts), embedder, progress=stderr.print)
     except ValueError as error:

@@ -2,17 +2,16 @@
 
 import asyncio
 import re
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, log1p
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from infra.models.verifier import TokenEmbedder
+from infra.embeddings.remembered import TokenEmbedder
 from processors.errors import ModelFailed
 from processors.ports import Completion, Embedder, Prompt
 from processors.resolution import DraftReply, DraftRequest, DraftSentence, ShownPassage
@@ -20,9 +19,6 @@ from processors.sentences import Unit, stems, units
 
 T = TypeVar("T", bound=BaseModel)
 Vectors = NDArray[Any]  # of floats, rows of norm 1
-
-KEPT_TEXTS = 20_000  # sentences whose vectors are kept: about 30 MB
-KEPT_SECTIONS = 256  # sections whose token vectors are kept, in half precision: about 40 MB
 
 # How a passage ranks: a sum of cosines with the question, weighted by hand on the shop's train tickets and checked on
 # the thunderbird forum's. The first two compare token by token (Khattab & Zaharia 2020, ColBERT's MaxSim).
@@ -50,10 +46,6 @@ class LocalExtractive:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._kept = _Kept(embedder.embed, KEPT_TEXTS, np.float32)
-        self._tokens = (
-            _Kept(embedder.embed_tokens, KEPT_SECTIONS, np.float16) if isinstance(embedder, TokenEmbedder) else None
-        )
 
     async def complete(self, prompt: Prompt, schema: type[T], deadline: float) -> Completion[T]:
         """Answer a `DraftRequest` with a `DraftReply`, within `deadline` seconds.
@@ -88,7 +80,8 @@ class LocalExtractive:
         cut = [(passage, tuple(filter(_fits, units(passage.text)))) for passage in request.passages]
         cut = [(passage, pieces) for passage, pieces in cut if pieces]
         asked = [question.text, question.asked]
-        vectors = await self._kept.of([text for passage, pieces in cut for text in _embedded(passage, pieces)])
+        texts = [text for passage, pieces in cut for text in _embedded(passage, pieces)]
+        vectors = dict(zip(texts, np.asarray(await self._embedder.embed(texts), np.float32), strict=True))
         nearest = await self._nearest(asked, [_whole(passage) for passage, _ in cut])
         fitting = _Fitting(
             question,
@@ -108,46 +101,15 @@ class LocalExtractive:
 
     async def _nearest(self, asked: Sequence[str], sections: Sequence[str]) -> Vectors:
         """asked × sections: how near the nearest token of a section is to a token of the question, on average."""
-        if self._tokens is None or not sections:
+        if not isinstance(self._embedder, TokenEmbedder) or not sections:
             return np.zeros((len(asked), len(sections)), np.float32)
-        tokens = await self._tokens.of(sections)
-        questions = await self._tokens.made(asked)
-        return np.array([[_max_sim(question, tokens[text]) for text in sections] for question in questions], np.float32)
+        tokens = await self._embedder.embed_tokens([*asked, *sections])
+        questions, texts = tokens[: len(asked)], tokens[len(asked) :]
+        return np.array([[_max_sim(question, text) for text in texts] for question in questions], np.float32)
 
 
 def _max_sim(question: Vectors, text: Vectors) -> float:
-    return float((question @ text.T.astype(np.float32)).max(axis=1).mean()) if question.size and text.size else 0.0
-
-
-class _Kept:
-    """What an embedder makes of texts, the newest kept: a help centre's sentences come again and again."""
-
-    def __init__(
-        self,
-        embed: Callable[[Sequence[str]], Awaitable[Sequence[ArrayLike]]],
-        limit: int,
-        precision: type[np.floating[Any]],
-    ) -> None:
-        self._embed = embed
-        self._limit = limit
-        self._precision = precision
-        self._kept: OrderedDict[str, Vectors] = OrderedDict()
-
-    async def of(self, texts: Sequence[str]) -> dict[str, Vectors]:
-        """The vectors by text."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._kept]
-        made = dict(zip(new, await self.made(new), strict=True))
-        found = {text: made[text] if text in made else self._kept[text] for text in texts}
-        for text, vectors in found.items():
-            self._kept[text] = vectors
-            self._kept.move_to_end(text)
-        while len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
-        return found
-
-    async def made(self, texts: Sequence[str]) -> list[Vectors]:
-        """The vectors, computed now and not kept."""
-        return [np.asarray(vectors, self._precision) for vectors in (await self._embed(texts) if texts else ())]
+    return float((question @ text.T).max(axis=1).mean()) if question.size and text.size else 0.0
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,20 @@
 
 import asyncio
 import hashlib
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import exp, isfinite, log1p
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
+from infra.embeddings.remembered import TokenEmbedder
 from processors.errors import SluiceError
 from processors.groundedness.features import NAMES, Asked, Near, Subject, features
 from processors.groundedness.text import content, plain, units_of
@@ -29,7 +29,6 @@ FLOOR = 0.92
 PARTS = 8  # sentences of a question that are compared one by one
 READ = 2_000  # characters; more than MiniLM's 256 tokens
 REMEMBERED = 4_096  # texts whose vectors are kept, 1.5 kB each
-REMEMBERED_TOKENS = 256  # sections whose token vectors are kept, about 200 kB each
 
 Vector = NDArray[np.float32]
 Render = Callable[[Source], Collection[str]]  # the texts that the templates make of a record
@@ -37,13 +36,6 @@ Render = Callable[[Source], Collection[str]]  # the texts that the templates mak
 
 class NotTrained(Exception):
     """The verifier's trained parts are missing or unusable: run `sluice train gate SUITE`."""
-
-
-@runtime_checkable
-class TokenEmbedder(Protocol):
-    """An embedder that also gives a vector per token: tokens × dimensions a text, unit rows."""
-
-    async def embed_tokens(self, texts: Sequence[str]) -> list[Vector]: ...
 
 
 # -- the trained parts
@@ -290,8 +282,6 @@ class LocalVerifier:
         self._trained = trained
         self._embedder = embedder
         self._render = render
-        self._whole = _Remembered(partial(embed, embedder), REMEMBERED)
-        self._tokens = _Remembered(partial(embed_tokens, embedder), REMEMBERED_TOKENS)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="verifier")
         self._blas = ThreadpoolController()  # on a busy machine two BLAS threads wait for each other, 10 times as long
         self.name = f"local/verifier@{digest[:12]}"
@@ -343,12 +333,9 @@ class LocalVerifier:
         if not cited:  # records, or nothing to measure
             return Vectors(await embed(self._embedder, [asked_of(question)]), {})
         texts = needed(question, cited)
-        whole = await embed(self._embedder, sorted(texts.own))
-        tokens = await embed_tokens(self._embedder, sorted(texts.own_tokens))
-        return Vectors(
-            {**whole, **await self._whole.of(sorted(texts.help_centre))},
-            {**tokens, **await self._tokens.of(sorted(texts.help_centre_tokens))},
-        )
+        whole = await embed(self._embedder, sorted(texts.own | texts.help_centre))
+        tokens = await embed_tokens(self._embedder, sorted(texts.own_tokens | texts.help_centre_tokens))
+        return Vectors(whole, tokens)
 
     def _check(
         self,
@@ -411,23 +398,3 @@ async def embed_tokens(embedder: Embedder, texts: Sequence[str]) -> dict[str, Ve
     if not all(np.isfinite(tokens).all() for tokens in rows):
         raise ValueError("the embedder gave a vector that is not finite")
     return dict(zip(texts, rows, strict=True))
-
-
-class _Remembered:
-    """The vectors of the help centre's texts, the least recently asked for forgotten first."""
-
-    def __init__(self, embed: Callable[[Sequence[str]], Awaitable[Mapping[str, Vector]]], size: int) -> None:
-        self._embed = embed
-        self._size = size
-        self._kept: OrderedDict[str, Vector] = OrderedDict()
-
-    async def of(self, texts: Sequence[str]) -> dict[str, Vector]:
-        """The vectors of these texts, computed where they are not kept."""
-        kept = {text: self._kept[text] for text in texts if text in self._kept}
-        new = await self._embed([text for text in texts if text not in kept])
-        for text, vector in {**kept, **new}.items():
-            self._kept[text] = vector
-            self._kept.move_to_end(text)
-        while len(self._kept) > self._size:
-            self._kept.popitem(last=False)
-        return {**kept, **new}

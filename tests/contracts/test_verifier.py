@@ -164,20 +164,6 @@ async def test_a_score_that_is_no_number_supports_nothing() -> None:
     assert (check.supported, check.vetoes) == (False, ("no-score",))
 
 
-async def test_vectors_of_the_help_centre_are_computed_once() -> None:
-    class Counting(HashingEmbedder):
-        texts: list[str] = []  # noqa: RUF012 - of this one test
-
-        async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-            self.texts.extend(texts)
-            return await super().embed(texts)
-
-    verifier = local(Counting())
-    for question in ("How long?", "How many days?"):
-        await verifier.verify(question, [GOOD], [SOURCE])
-    assert [text.endswith(TEXT) for text in Counting.texts].count(True) == 1
-
-
 # -- the trained parts
 
 
