@@ -22,7 +22,7 @@ from processors.resolution import DraftReply, DraftRequest, ShownPassage
 from schemas.resolution import Citation, Sentence
 
 TICKETS = 160  # labelled tickets at most, out-of-scope ones included
-LARGE, TICKETS_OF_LARGE = 400, 60  # sections from which a help centre is large: each ticket there takes longer
+LARGE, TICKETS_OF_LARGE = 400, 50  # sections from which a help centre is large: each ticket there takes longer
 FOUND = 8  # sections a question is answered from, as retrieval gives by default
 SOURCE = 0.3  # cosine below which a section is no source, as the retrieval threshold
 FEW = 60  # below this many labelled tickets, headings stand in for questions

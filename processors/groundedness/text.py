@@ -11,11 +11,11 @@ import snowballstemmer
 
 # -- Markdown off
 
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*(?:\s\"[^\"]*\")?\)")
+_LINK = re.compile(r"!?\[([^\[\]]{0,300})\]\([^)\s]{0,500}(?:\s\"[^\"]{0,300}\")?\)")
 _MARKER = re.compile(r"^\s*(?:#{1,6}\s+|>\s?|[-*+•]\s+|\d{1,3}[.)]\s+)+")
 _RULE = re.compile(r"^[\s|:-]*$")  # also the rule between a table's head and its body
-_ANCHOR = re.compile(r"\s*\{#[\w-]+\}\s*$")
-_EMPHASIS = re.compile(r"\*+|`+|(?<!\w)_+|_+(?!\w)|<[^<>\s][^<>]*>")
+_ANCHOR = re.compile(r" ?\{#[\w-]{1,200}\}$")
+_EMPHASIS = re.compile(r"\*+|`+|(?<!\w)_+|_+(?!\w)|<[^<>\s][^<>]{0,300}>")
 _SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‑": "-", "\u00ad": None})
 
 
@@ -27,7 +27,7 @@ def plain(text: str) -> str:
 def _plain_line(line: str) -> str:
     if _RULE.match(line):
         return ""
-    bare = _ANCHOR.sub("", _MARKER.sub("", line))
+    bare = _ANCHOR.sub("", _MARKER.sub("", " ".join(line.split())))
     bare = _EMPHASIS.sub("", _LINK.sub(r"\1", bare)).replace("|", " ")
     return " ".join(unicodedata.normalize("NFKC", bare).translate(_SIGNS).split())
 
@@ -136,12 +136,13 @@ _UNIT = (
     r"years?|yrs?|points?|items?|inch(?:es)?|in|feet|foot|ft|cm|mm|km|m|miles?|kg|g|lbs?|pounds?|oz|ounces?|grams?|"
     r"litres?|liters?|ml|l|degrees?|times?|characters?|digits?|mb|gb|kb|tb|users?|devices?|accounts?|messages?)"
 )
-_N = r"\d+(?:[.,'’\u00a0]\d+)*"
+_N = r"\d{1,40}(?:[.,'’\u00a0]\d{1,40}){0,8}"  # bounded, as all below: a ticket may be made to take long
 _WORDED = "|".join(word for word in _NUMBERS if word not in {"zero", "one"})
 _QUANTITY = re.compile(
     rf"""
-    (?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)
-    | (?P<url>(?:https?://|www\.)[^\s)>\]"]+ | \b[a-z0-9-]+(?:\.[a-z0-9-]+)+/[^\s)>\]"]*)
+    (?P<email>[\w.+-]{{1,64}}@[\w-]{{1,63}}(?:\.[\w-]{{1,63}}){{1,8}})
+    | (?P<url>(?:https?://|www\.)[^\s)>\]"]{{1,500}}
+              | \b[a-z0-9-]{{1,63}}(?:\.[a-z0-9-]{{1,63}}){{1,8}}/[^\s)>\]"]{{0,500}})
     | (?P<iso>\b\d{{4}}-\d{{2}}-\d{{2}}\b)
     | (?P<month_day>\b{_MONTH}\.?\s\d{{1,2}}(?!\d)(?:st|nd|rd|th)?(?:,?\s\d{{4}}\b)?)
     | (?P<day_month>\b\d{{1,2}}(?:\.|(?:st|nd|rd|th)?(?:\sof)?)\s{_MONTH}\b(?:\s\d{{4}}\b)?)
@@ -149,9 +150,9 @@ _QUANTITY = re.compile(
     | (?P<money>[$€£]\s?{_N} | \b(?:USD|EUR|GBP)\s?{_N}
                | {_N}\s?(?:[$€£]|(?:USD|EUR|GBP|dollars?|euros?|pounds\ssterling)\b))
     | (?P<percent>{_N}\s?(?:%|percent\b|per\scent\b))
-    | (?P<version>\bv\d+(?:\.\d+)*\b | \b\d+(?:\.\d+){{2,}}\b)
+    | (?P<version>\bv\d{{1,9}}(?:\.\d{{1,9}}){{0,8}}\b | \b\d{{1,9}}(?:\.\d{{1,9}}){{2,8}}\b)
     | (?P<measure>\b(?:{_N}|{_WORDED}|one)[\s-]?{_UNIT}\b)
-    | (?P<code>\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b)
+    | (?P<code>\b(?=[\w-]{{0,40}}\d)(?=[\w-]{{0,40}}[A-Za-z])[A-Za-z0-9]{{1,40}}(?:-[A-Za-z0-9]{{1,40}}){{0,8}}\b)
     | (?P<number>(?<![\w.,]){_N})
     | (?P<worded>\b(?:{_WORDED})\b)
     | (?P<weekday>\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?\b)

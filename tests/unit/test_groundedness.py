@@ -123,6 +123,13 @@ def test_quantities_are_read_alike_in_every_notation(text: str, found: tuple[str
     assert quantities(text) == found
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("sign", ["[", "[a](", "a", "a-", "1", "1,", "$1 ", "<a", " ", "@a", "v1.", "*_", "| "])
+def test_no_ticket_can_be_written_that_takes_forever_to_read(sign: str) -> None:
+    hostile = sign * (20_000 // len(sign)) + "x"
+    assert len(plain(hostile)) + len(quantities(hostile)) + len(units_of(hostile)) > 0
+
+
 def test_markdown_reads_as_plain_text() -> None:
     assert (
         plain("## Track {#track}\n\n- **Open** [My orders](orders.md)\n| a | `b` |\n|---|---|")
