@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
+from infra.models.untrained import NotTrained
 from infra.settings import SettingsError
 from infra.wiring import open_adapters, roles_of
+from processors.errors import DependencyDown
 from schemas.event import Stage
 from schemas.topics import STAGES
 from sluice.reach import bootstrap, owner_url
-from sluice.terminal import USAGE, fail, read_settings
+from sluice.terminal import DOWN, USAGE, fail, read_settings
 from streams.flight import Limits
 from streams.process import configure_logging
 from streams.worker import WorkerOptions, run
@@ -46,8 +48,10 @@ def worker(
     )
     try:
         code = run(stages, options, lambda: open_adapters(settings, database, roles_of(stages)))
-    except SettingsError as error:
+    except (SettingsError, NotTrained) as error:
         fail(str(error), USAGE)
+    except DependencyDown as error:
+        fail(f"{error}; `sluice doctor` says what is reachable", DOWN)
     raise typer.Exit(code)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from infra.models.untrained import NotTrained
 from processors.errors import ModelFailed
 from processors.ports import Classification, Embedder
 
@@ -28,10 +29,6 @@ MAX_CHARACTERS = 4000  # of a text; more never fits MiniLM's 256 tokens
 TYPICAL = 0.02  # see `Scope`
 
 Matrix = NDArray[np.float64]
-
-
-class NotTrained(FileNotFoundError):
-    """There is no usable classifier in the folder; the message says how to train one."""
 
 
 @dataclass(frozen=True)

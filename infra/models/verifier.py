@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from infra.embeddings.remembered import TokenEmbedder
+from infra.models.untrained import NotTrained
 from processors.errors import SluiceError
 from processors.groundedness.features import NAMES, Asked, Near, Subject, features
 from processors.groundedness.text import content, plain, units_of
@@ -32,10 +33,6 @@ REMEMBERED = 4_096  # texts whose vectors are kept, 1.5 kB each
 
 Vector = NDArray[np.float32]
 Render = Callable[[Source], Collection[str]]  # the texts that the templates make of a record
-
-
-class NotTrained(Exception):
-    """The verifier's trained parts are missing or unusable: run `sluice train gate SUITE`."""
 
 
 # -- the trained parts

@@ -63,6 +63,7 @@ class LocalPostgres:
         """End the server and wait; open connections are cut, what is committed stays."""
         with _locked(self.directory):
             if _socket_folder(self.directory) is not None:
+                _open_way_to(self.directory)  # somebody may have closed it since, as pytest does with its own folders
                 _pg(self.directory, "pg_ctl", "stop", "-w", "-m", "fast", "-D", str(_data(self.directory)))
             if self.sockets != _data(self.directory):
                 shutil.rmtree(self.sockets, ignore_errors=True)

@@ -11,7 +11,8 @@ import pytest
 from evals.dataset import LabelledTicket, Suite, load_suite
 from evals.train.router import RouterReport, train_router
 from infra.embeddings.scripted import HashingEmbedder
-from infra.models.classifier import FILE, LocalClassifier, NotTrained, load
+from infra.models.classifier import FILE, LocalClassifier, load
+from infra.models.untrained import NotTrained
 from infra.scripted.classifier import ScriptedClassifier
 from processors.policy import Policy
 from processors.ports import Classifier

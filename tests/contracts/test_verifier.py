@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.embeddings.scripted import HashingEmbedder
-from infra.models.verifier import FILE, LocalVerifier, NotTrained, OnRecord, Trained, calibrated
+from infra.models.untrained import NotTrained
+from infra.models.verifier import FILE, LocalVerifier, OnRecord, Trained, calibrated
 from infra.scripted.verifier import ScriptedVerifier
 from processors.errors import DependencyDown
 from processors.groundedness.features import NAMES
