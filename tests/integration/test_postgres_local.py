@@ -63,6 +63,13 @@ def test_a_stopped_server_is_not_found_and_stopping_twice_is_stopping_once(folde
     assert find_postgres(folder) is None
 
 
+def test_a_folder_closed_since_the_start_does_not_keep_it_running(folder: Path) -> None:
+    server = start_postgres(folder / "inner")
+    folder.chmod(0o700)
+    server.stop()
+    assert find_postgres(folder / "inner") is None
+
+
 def test_a_long_path_is_no_obstacle(folder: Path) -> None:
     server = start_postgres(folder / ("long" * 30), durable=False)
     assert answer(server.url(), "select 1") == 1
