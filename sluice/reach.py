@@ -5,24 +5,49 @@ from pathlib import Path
 from infra.kafka.running import running_kafka
 from infra.postgres.local import find_postgres
 from infra.settings import ApiKey, Settings, load_settings
+from processors.errors import DependencyDown
 from sluice.terminal import DOWN, fail
 
 
 def bootstrap(settings: Settings) -> str:
-    """The brokers to talk to; nothing is started."""
-    running = running_kafka(settings)
-    if running is None:
-        fail(f"no Kafka runs in {settings.home}: `sluice up` starts one, or set KAFKA_BOOTSTRAP_SERVERS", DOWN)
-    return running.bootstrap
+    """The brokers to talk to, or the end of the command; nothing is started."""
+    try:
+        return brokers_of(settings)
+    except DependencyDown as error:
+        fail(str(error), DOWN)
 
 
 def owner_url(settings: Settings) -> str:
-    """Postgres as its owner; nothing is started."""
+    """Postgres as its owner, or the end of the command; nothing is started."""
+    try:
+        return database_of(settings)
+    except DependencyDown as error:
+        fail(str(error), DOWN)
+
+
+def brokers_of(settings: Settings) -> str:
+    """The brokers to talk to.
+
+    Raises:
+        DependencyDown: none are configured, and none run in SLUICE_HOME.
+    """
+    running = running_kafka(settings)
+    if running is None:
+        raise DependencyDown("Kafka", f"none in {settings.home}: run `sluice up`, or set KAFKA_BOOTSTRAP_SERVERS")
+    return running.bootstrap
+
+
+def database_of(settings: Settings) -> str:
+    """Postgres as its owner.
+
+    Raises:
+        DependencyDown: none is configured, and none runs in SLUICE_HOME.
+    """
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     local = find_postgres(settings.home / "postgres")
     if local is None:
-        fail(f"no Postgres runs in {settings.home}: `sluice up` starts one, or set DATABASE_URL", DOWN)
+        raise DependencyDown("Postgres", f"none in {settings.home}: run `sluice up`, or set DATABASE_URL")
     return local.url()
 
 

@@ -20,7 +20,7 @@ from processors.switch import Board, apply
 from schemas.codec import Undecodable, decode
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.topics import Topic
-from sluice.reach import bootstrap, owner_url
+from sluice.reach import bootstrap, brokers_of, database_of, owner_url
 from sluice.terminal import DOWN, USAGE, WRONG, AsJson, console, fail, print_json, read_settings, run, show, stderr
 
 app = typer.Typer(
@@ -134,7 +134,7 @@ async def _attempt(work: Coroutine[Any, Any, T]) -> T | DependencyDown:
 
 
 async def _write_row(settings: Settings, record: SwitchSet) -> SwitchRow | None:
-    async with open_adapters(settings, owner_url(settings), ["people"]) as adapters:
+    async with open_adapters(settings, database_of(settings), ["people"]) as adapters:
         table = adapters.switch_table
         current = next((row.stop for row in await table.rows() if row.scope == record.scope), Stop())
         return await table.set(record.model_copy(update={"lifts": current}), offset=None)
@@ -142,7 +142,7 @@ async def _write_row(settings: Settings, record: SwitchSet) -> SwitchRow | None:
 
 async def _publish(settings: Settings, record: SwitchSet) -> int | None:
     """The record's offset, or None when the topic's readers will ignore it."""
-    brokers = bootstrap(settings)
+    brokers = brokers_of(settings)
     entry = (await asyncio.to_thread(read_board, brokers)).entry(record.scope)
     record = record.model_copy(update={"lifts": entry.place if entry else None})
     async with Producer(brokers) as producer:
