@@ -22,7 +22,6 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evals.dataset import OUT_OF_SCOPE, Halves, LabelledTicket, Suite, halves
 from evals.router import calibration_error
-from evals.train.policy import fact_kinds, propose_policy
 from infra.knowledge import read_articles
 from infra.models.classifier import (
     Calculation,
@@ -38,9 +37,8 @@ from infra.models.classifier import (
 )
 from processors.ports import Embedder
 
-__all__ = ["RouterReport", "fact_kinds", "propose_policy", "train_router"]
-
-FOLDS = 5  # 3 where there are plenty of examples
+FOLDS = 5
+FOLDS_OF_MANY = 3  # where an intent has plenty of examples, five take long and say no more
 LIMIT = 3000  # texts; more takes minutes and gains little
 MIN_EXAMPLES = 2  # a rarer intent cannot be learnt
 FEW = 30  # examples an intent; with fewer, intents are weighted equally and regularised less
@@ -82,6 +80,7 @@ class RouterReport:
     intents: int
     dropped: tuple[str, ...]  # intents with too few examples
     sections: int  # of the help centre, used as further examples
+    folds: int
     accuracy: float
     accuracy_dense: float  # MiniLM alone
     accuracy_sparse: float  # TF-IDF alone
@@ -105,7 +104,7 @@ class RouterReport:
         return "\n".join(
             (
                 f"{self.suite}: {self.examples} texts, {self.intents} intents; trained on {self.split}",
-                f"accuracy {self.accuracy:.3f} by {FOLDS}-fold cross-validation over customers "
+                f"accuracy {self.accuracy:.3f} by {self.folds}-fold cross-validation over customers "
                 f"(MiniLM {self.accuracy_dense:.3f}, TF-IDF {self.accuracy_sparse:.3f})",
                 f"both agree on {self.agreement:.0%}, and are then right in {self.accuracy_agreed:.0%}",
                 f"calibration error {self.ece:.3f} after temperature {self.temperature:.2f}",
@@ -248,23 +247,28 @@ async def _featured(
 # -- fitting
 
 
-def _folds(examples: Sequence[Example]) -> NDArray[np.int64]:
+def _few(data: _Data) -> bool:
+    return len(data.labels) < FEW * len(data.intents)
+
+
+def _folds(examples: Sequence[Example], folds: int) -> NDArray[np.int64]:
     """A fold for each example: one customer's all in one, each intent spread evenly."""
     fold: dict[str, int] = {}
     seen: Counter[str] = Counter()
     for example in sorted(examples, key=lambda example: sha256(example.group.encode()).digest()):
         if example.group not in fold:
-            fold[example.group] = seen[example.intent] % FOLDS
+            fold[example.group] = seen[example.intent] % folds
             seen[example.intent] += 1
     return np.array([fold[example.group] for example in examples])
 
 
 def _cross_validated(data: _Data, progress: Progress) -> Opinion:
-    folds = _folds(data.examples)
+    count = FOLDS if _few(data) else FOLDS_OF_MANY
+    folds = _folds(data.examples, count)
     shape = (len(data.examples), len(data.intents))
     dense, sparse, nearest = np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
-    for fold in range(FOLDS):
-        progress(f"cross-validating, {fold + 1} of {FOLDS}")
+    for fold in range(count):
+        progress(f"cross-validating, {fold + 1} of {count}")
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if not len(outside) or len(set(data.labels[inside])) < 2:
             continue
@@ -281,7 +285,7 @@ def _regressions(data: _Data, rows: NDArray[np.int64]) -> tuple[LogisticRegressi
     lent = _lent(data, rows)
     used = np.flatnonzero(lent != "")
     labels = np.concatenate([data.labels[rows], lent[used]])
-    few = len(data.labels) < FEW * len(data.intents)
+    few = _few(data)
     weight = "balanced" if few else None
     dense = LogisticRegression(C=20 if few else 5, max_iter=100, tol=1e-3, class_weight=weight)
     sparse = LogisticRegression(C=100 if few else 10, max_iter=60 if few else 30, class_weight=weight)
@@ -394,6 +398,7 @@ def _report(
         intents=len(data.intents),
         dropped=kept[1],
         sections=sum(article is not None for article in data.extra_articles) // 2,
+        folds=FOLDS if _few(data) else FOLDS_OF_MANY,
         accuracy=float(right.mean()),
         accuracy_dense=float(dense_right.mean()),
         accuracy_sparse=float(sparse_right.mean()),
