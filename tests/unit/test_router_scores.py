@@ -1,0 +1,72 @@
+"""The router's figures: topics over labelled tickets, calibration over those it read, bands as a confusion."""
+
+import pytest
+
+from evals.dataset import LabelledTicket
+from evals.prediction import Prediction
+from evals.router import calibration_error, evaluate
+from schemas.router import Band
+
+EMPTY = Prediction(
+    id="t",
+    intent="",
+    route_band="escalate",
+    disposition="handoff",
+    rule="",
+    tier="commodity",
+    confidence=0.0,
+    sources=(),
+    answer="",
+    sentences=(),
+    groundedness=0.0,
+    reasons=(),
+    facts_shown=(),
+    model=None,
+    tokens_in=0,
+    tokens_out=0,
+    cost_usd=0.0,
+    latency_ms=0.0,
+)
+
+
+def row(intent: str, band: str, confidence: float = 0.9) -> Prediction:
+    return EMPTY.model_copy(update={"intent": intent, "route_band": band, "confidence": confidence})
+
+
+def label(intent: str | None, band: Band | None) -> LabelledTicket:
+    return LabelledTicket(id="t", body="x", proved=False, intent_label=intent, expected_band=band)
+
+
+def test_topics_bands_and_the_worst_cell_are_counted() -> None:
+    found = evaluate(
+        [
+            (row("a", "auto"), label("a", Band.AUTO)),
+            (row("b", "auto"), label("a", Band.ESCALATE)),
+            (row("legal", "escalate", confidence=0.0), label("legal", Band.ESCALATE)),
+            (row("a", "suggest"), label(None, None)),
+        ]
+    )
+    assert found.n == 3
+    assert found.accuracy == found.band_accuracy == pytest.approx(2 / 3)
+    assert (found.classified, found.accuracy_classified) == (2, 0.5)
+    assert found.confusion["escalate"] == {"escalate": 1, "suggest": 0, "auto": 1}
+    assert found.escalate_as_auto == 1
+    assert found.mistaken == {"a → b": 1}
+
+
+def test_nothing_labelled_is_nothing_measured() -> None:
+    found = evaluate([(row("a", "auto"), label(None, None))])
+    assert (found.accuracy, found.calibration_error, found.band_accuracy) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("read", "error"),
+    [
+        ([(1.0, True)] * 4, 0.0),
+        ([(1.0, False)] * 4, 1.0),
+        ([(0.5, True), (0.5, False)], 0.0),
+        ([(0.9, True), (0.9, False), (0.1, False), (0.1, False)], 0.25),
+    ],
+)
+def test_calibration_is_the_distance_of_confidence_and_accuracy(read: list[tuple[float, bool]], error: float) -> None:
+    assert calibration_error(read) == pytest.approx(error)
