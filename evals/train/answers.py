@@ -25,7 +25,7 @@ TICKETS = 160  # labelled tickets at most, out-of-scope ones included
 LARGE, TICKETS_OF_LARGE = 400, 50  # sections from which a help centre is large: each ticket there takes longer
 FOUND = 8  # sections a question is answered from, as retrieval gives by default
 SOURCE = 0.3  # cosine below which a section is no source, as the retrieval threshold
-FEW = 60  # below this many labelled tickets, headings stand in for questions
+FEW = 40  # below this many labelled tickets, headings stand in for questions
 DEADLINE = 60.0  # seconds a draft may take
 Matrix = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ class Library:
     @classmethod
     async def of(cls, sources: Sequence[Source], embedder: Embedder) -> "Library":
         """Embed the sections."""
-        texts = [f"{source.heading}\n{source.text}"[:2_000] for source in sources]
+        texts = [f"{source.heading}. {source.text}" for source in sources]
         stems = tuple(frozenset(content(plain(text))) for text in texts)
         counts = Counter(stem for text in stems for stem in text)
         idf = {stem: math.log((1 + len(texts)) / count) for stem, count in counts.items()}

@@ -118,7 +118,7 @@ def read(directory: Path) -> tuple[Trained, str]:
 class Section:
     """A passage as it is embedded and compared."""
 
-    whole: str  # under its heading, cut to what the embedder reads
+    whole: str  # under its heading
     heading: str  # plain
     text: str  # plain
 
@@ -176,7 +176,7 @@ def _cited(at: int, aligned: Sequence[Aligned | None], cited: Sequence[Source | 
 
 @lru_cache(maxsize=REMEMBERED)
 def _section(source: Source) -> Section:
-    whole = f"{source.heading}\n{source.text}".strip()[:READ]
+    whole = f"{source.heading}. {source.text}"  # as the local answerer embeds it: a shared cache serves both
     return Section(whole, plain(source.heading), plain(source.text))
 
 
