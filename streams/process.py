@@ -27,15 +27,30 @@ THREADS_END_WITHIN = 10.0  # seconds
 logger = logging.getLogger(__name__)
 
 
+class Together(mode.Service):
+    """Starts stages at the same time: one after the other, they would join their groups one after the other."""
+
+    mundane_level = "debug"
+
+    def __init__(self, apps: Sequence[App], **options: Any) -> None:  # noqa: ANN401
+        self._apps = apps
+        super().__init__(**options)
+
+    async def on_start(self) -> None:
+        """Wait until each is up; those that are, are passed over when their own turn comes."""
+        await asyncio.gather(*(app.maybe_start() for app in self._apps))
+
+
 class Process(mode.Worker):
-    """Starts the services in their order, then the stages; stops all stages at once, then the services."""
+    """Starts the services in their order, then all stages; stops all stages, then the services."""
 
     mundane_level = "debug"
 
     def __init__(self, services: Sequence[ServiceT], apps: Sequence[App], **options: Any) -> None:  # noqa: ANN401
         self.apps = apps
         # Logging is ours: mode's own set-up, at the level warn, sets the root logger to DEBUG.
-        super().__init__(*services, *apps, override_logging=False, redirect_stdouts=False, quiet=True, **options)
+        children = (*services, Together(apps), *apps)
+        super().__init__(*children, override_logging=False, redirect_stdouts=False, quiet=True, **options)
 
     def install_signal_handlers(self) -> None:
         """SIGTERM and SIGINT drain. mode would also open a debugger on SIGUSR2."""

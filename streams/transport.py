@@ -14,6 +14,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
 from faust.app.base import App as FaustApp
 from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.transports import ConsumerT
@@ -55,6 +56,7 @@ PRIVATE = (
     ),
     (FaustApp, ("_new_transport", "_consumer_wait_empty", "_create_directories")),
     (BootStrategy, ("server", "enable_kafka_producer")),
+    (TableManager, ("_update_channels", "recovery")),
 )
 PRIVATE_NAMES = (
     (GroupCoordinator.__init__, ("_pending_exception", "_coordination_task")),
@@ -228,6 +230,17 @@ class Boot(BootStrategy):
         return [cast(ServiceT, watchdog), *super().server()]
 
 
+class NoTables(TableManager):
+    """Faust waits a second for tables to be declared; there are none."""
+
+    mundane_level = "debug"
+
+    async def on_start(self) -> None:
+        """Go on to the first assignment at once."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class App(faust.App):
     """One stage's Faust app: one consumer group, one agent, everything else in the flight."""
 
@@ -238,7 +251,7 @@ class App(faust.App):
     def __init__(self, group: str, bootstrap: str, metrics: Metrics, stage: str, **options: Any) -> None:  # noqa: ANN401
         self.metrics, self.stage, self.bootstrap = metrics, stage, bootstrap
         broker = ";".join(f"kafka://{server.strip()}" for server in bootstrap.split(","))
-        super().__init__(group, broker=broker, **{**SETTINGS, **options})
+        super().__init__(group, broker=broker, **{**SETTINGS, "TableManager": NoTables, **options})
 
     def _new_transport(self) -> SafeTransport:
         return SafeTransport(self.conf.broker_consumer, self)
