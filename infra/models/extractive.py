@@ -31,6 +31,7 @@ RANK = 0.01  # times -ln(place): the order retrieval gave
 WORDS = 0.3  # a sentence's weight of idf-weighted word overlap, beside its cosines
 NEIGHBOUR = 0.75  # share of the best sentence's score that makes a neighbour part of the answer
 MARGIN = 0.06  # a second section this close to the best is quoted too
+AT_ONCE = 2  # drafts at a time; the embedder computes one text after the other
 WINDOW, SECOND_WINDOW = (4, 80), (2, 50)  # sentences and words at most
 CONTEXT = 2  # sentences at least, where the section has them
 
@@ -46,6 +47,7 @@ class LocalExtractive:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def complete(self, prompt: Prompt, schema: type[T], deadline: float) -> Completion[T]:
         """Answer a `DraftRequest` with a `DraftReply`, within `deadline` seconds.
@@ -55,7 +57,7 @@ class LocalExtractive:
         """
         try:
             request = DraftRequest.model_validate_json(prompt.user)
-            async with asyncio.timeout(deadline):
+            async with self._turns, asyncio.timeout(deadline):  # the time counts from its turn: a queue is no fault
                 reply = await self._reply(request)
             value = schema.model_validate(reply.model_dump())
         except ValidationError as error:
