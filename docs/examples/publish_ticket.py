@@ -51,7 +51,9 @@ def publish(bootstrap: str, event: dict[str, object], seconds: float) -> str:
         else:
             places.append(f"{message.topic()}[{message.partition()}]@{message.offset()}")
 
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True})
+    producer = Producer(
+        {"partitioner": "murmur2_random", "bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True}
+    )
     # The key is the conversation: it keeps a conversation's tickets on one partition, in their order.
     producer.produce(TOPIC, key=str(event["conversation"]), value=json.dumps(event), on_delivery=delivered)
     waiting = producer.flush(seconds)
