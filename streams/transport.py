@@ -5,7 +5,7 @@ fixes reach into private parts, so their presence is checked when this module is
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, cast
 
 import faust
@@ -161,10 +161,19 @@ class SafeConsumer(driver.Consumer):
         offsets = flight.committable()
         if not offsets:
             return False
-        done = await self._commit_offsets({TP(*place): offset for place, offset in offsets.items()})
+        done = await self._unless_crashed(self._commit_offsets({TP(*place): offset for place, offset in offsets.items()}))
         if done:
             flight.committed(offsets)
-        return bool(done)
+        return done
+
+    async def _unless_crashed(self, commit: Coroutine[Any, Any, Any]) -> bool:
+        """Whether Kafka took it. A crash ends the consumer's thread, which then never answers what it was asked."""
+        crash, call = (asyncio.ensure_future(found) for found in (cast(App, self.app)._crashed.wait(), commit))
+        await asyncio.wait({crash, call}, return_when=asyncio.FIRST_COMPLETED)
+        done = call.done() and bool(call.result())
+        for task in (crash, call):
+            task.cancel()
+        return done
 
 
 class SafeTransport(driver.Transport):
@@ -262,8 +271,7 @@ class App(faust.App):
     async def _consumer_wait_empty(self, consumer: ConsumerT, logger: Any) -> None:  # noqa: ANN401
         """Called when partitions are revoked and when the app stops."""
         await self.flight.drain()
-        if not self._crashed.is_set():  # a crashed consumer's thread ends, and would never answer
-            await cast(SafeConsumer, consumer).force_commit()
+        await cast(SafeConsumer, consumer).force_commit()
 
     def report_expired(self, tp: TopicPartition, count: int) -> None:
         """Retention removed messages that were never read: they are lost, and nobody may overlook it."""
