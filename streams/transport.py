@@ -161,7 +161,9 @@ class SafeConsumer(driver.Consumer):
         offsets = flight.committable()
         if not offsets:
             return False
-        done = await self._unless_crashed(self._commit_offsets({TP(*place): offset for place, offset in offsets.items()}))
+        done = await self._unless_crashed(
+            self._commit_offsets({TP(*place): offset for place, offset in offsets.items()})
+        )
         if done:
             flight.committed(offsets)
         return done
@@ -169,11 +171,12 @@ class SafeConsumer(driver.Consumer):
     async def _unless_crashed(self, commit: Coroutine[Any, Any, Any]) -> bool:
         """Whether Kafka took it. A crash ends the consumer's thread, which then never answers what it was asked."""
         crash, call = (asyncio.ensure_future(found) for found in (cast(App, self.app)._crashed.wait(), commit))
-        await asyncio.wait({crash, call}, return_when=asyncio.FIRST_COMPLETED)
-        done = call.done() and bool(call.result())
-        for task in (crash, call):
-            task.cancel()
-        return done
+        try:
+            await asyncio.wait({crash, call}, return_when=asyncio.FIRST_COMPLETED)
+            return call.done() and bool(call.result())
+        finally:
+            for task in (crash, call):
+                task.cancel()
 
 
 class SafeTransport(driver.Transport):

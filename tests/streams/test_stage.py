@@ -1,7 +1,6 @@
 """One stage on the real broker: nothing is lost, nothing is acknowledged too early, everything bad is put aside."""
 
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
