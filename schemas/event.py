@@ -32,6 +32,7 @@ class Stage(StrEnum):
     RESOLUTION = "resolution"
     GATE = "gate"
     OUTCOME = "outcome"
+    NOTIFY = "notify"  # after the path: tells outside systems what happened
 
 
 class Step(Value):

@@ -26,6 +26,8 @@ class Proof(StrEnum):
     NONE = "none"
     API_KEY = "api_key"  # the key's scope allows naming a customer; `value` is a customer id
     DMARC = "dmarc"  # a configured server called the From aligned; `value` is an e-mail address
+    SESSION = "session"  # a chat session that the account's own backend opened for a customer; `value` is a customer id
+    PHONE = "phone"  # the signed webhook of the provider that owns the number; `value` is E.164 digits without the plus
 
 
 class Identity(Value):
