@@ -87,7 +87,7 @@ async def _clear_up(approved: ReplyApproved, desk: _Desk) -> Settlement:
     """A lease ran out between claim and mark."""
     key = approved.idempotency_key
     try:
-        delivery = await desk.helpdesk.find(key)
+        delivery = await desk.helpdesk.find(key, approved.ticket.channel)
     except LookupError:
         return await _park(approved, desk)
     if delivery is not None:

@@ -326,8 +326,8 @@ class Helpdesk(Protocol):
 
     async def hand_over(self, hand_over: HandOver, deadline: float) -> str: ...
 
-    async def find(self, key: str) -> str | None:
-        """The reference of what was done under this key, or None when nothing was.
+    async def find(self, key: str, channel: Channel) -> str | None:
+        """The reference of what was done under this key on this channel, or None when nothing was.
 
         Raises:
             LookupError: this helpdesk cannot be asked.

@@ -7,7 +7,7 @@ from infra.helpdesk.payload import HAND_OVER, REPLY, Payload, hand_over_payload,
 from infra.postgres.pool import Pool, fetch_value, storable, storable_json
 from processors.errors import DependencyDown
 from processors.ports import HandOver, Reply
-from schemas.ingress import TicketReceived
+from schemas.ingress import Channel, TicketReceived
 
 
 class RecordedHelpdesk:
@@ -25,7 +25,7 @@ class RecordedHelpdesk:
         text = hand_over.draft or hand_over.summary
         return await self._record(HAND_OVER, hand_over.ticket, text, hand_over_payload(hand_over), deadline)
 
-    async def find(self, key: str) -> str | None:
+    async def find(self, key: str, channel: Channel) -> str | None:
         """The reference of the first call under a key."""
         found: str | None = await fetch_value(self._pool, "helpdesk_find", {"key": key})
         return found

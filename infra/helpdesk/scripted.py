@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from infra.helpdesk.payload import HAND_OVER, REPLY, Payload, hand_over_payload, reply_payload
 from processors.errors import DependencyDown
 from processors.ports import HandOver, Reply
+from schemas.ingress import Channel
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ScriptedHelpdesk:
         """Keep a hand-over; its reference."""
         return await self._do(HAND_OVER, hand_over_payload(hand_over), deadline)
 
-    async def find(self, key: str) -> str | None:
+    async def find(self, key: str, channel: Channel) -> str | None:
         """The reference of the first call under a key.
 
         Raises:

@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 from infra.helpdesk.payload import HAND_OVER, REPLY, Payload, hand_over_payload, reply_payload
 from processors.errors import DependencyDown, TryLater, Undeliverable
 from processors.ports import Clock, HandOver, Reply
+from schemas.ingress import Channel
 
 NAME = "helpdesk webhook"
 CONNECT_WITHIN = 3.0  # seconds; a connection that fails is a call that certainly did nothing
@@ -44,7 +45,7 @@ class WebhookHelpdesk:
         """Post a `ticket.hand_over`; the receiver's reference, or the key where it gives none."""
         return await self._post(HAND_OVER, hand_over_payload(hand_over), deadline)
 
-    async def find(self, key: str) -> str | None:
+    async def find(self, key: str, channel: Channel) -> str | None:
         """Ask the receiver what was done under a key.
 
         Raises:

@@ -72,22 +72,22 @@ def helpdesk(request: pytest.FixtureRequest) -> Helpdesk:
 
 class TestHelpdesk:
     async def test_nothing_is_found_before_anything_was_done(self, helpdesk: Helpdesk) -> None:
-        assert await helpdesk.find("k:1") is None
+        assert await helpdesk.find("k:1", Channel.API) is None
 
     async def test_a_reply_is_found_under_its_key(self, helpdesk: Helpdesk) -> None:
         reference = await helpdesk.reply(reply(), 5.0)
-        assert await helpdesk.find("k:1") == reference
-        assert await helpdesk.find("k:2") is None
+        assert await helpdesk.find("k:1", Channel.API) == reference
+        assert await helpdesk.find("k:2", Channel.API) is None
 
     async def test_a_hand_over_is_found_under_its_key(self, helpdesk: Helpdesk) -> None:
         reference = await helpdesk.hand_over(hand_over(), 5.0)
-        assert await helpdesk.find("k:1:hand-over") == reference
-        assert await helpdesk.find("k:1") is None
+        assert await helpdesk.find("k:1:hand-over", Channel.API) == reference
+        assert await helpdesk.find("k:1", Channel.API) is None
 
     async def test_the_first_call_of_a_key_stays_its_reference(self, helpdesk: Helpdesk) -> None:
         first = await helpdesk.reply(reply(), 5.0)
         await helpdesk.reply(reply(), 5.0)
-        assert await helpdesk.find("k:1") == first
+        assert await helpdesk.find("k:1", Channel.API) == first
 
     async def test_any_text_is_taken(self, helpdesk: Helpdesk) -> None:
         assert await helpdesk.reply(reply(text="\x00 \U0001f600 '; drop table item; --\n"), 5.0)
@@ -122,7 +122,7 @@ async def test_an_answer_lost_on_its_way_is_found_afterwards(server: Any, webhoo
     with pytest.raises(DependencyDown) as down:
         await webhook.reply(reply(), 5.0)
     assert not down.value.untouched
-    assert await webhook.find("k:1") == "helpdesk-1"
+    assert await webhook.find("k:1", Channel.API) == "helpdesk-1"
 
 
 async def test_a_rate_limit_says_how_long_to_wait(server: Any, webhook: WebhookHelpdesk) -> None:
@@ -162,7 +162,7 @@ async def test_a_refused_connection_certainly_did_nothing() -> None:
 async def test_a_webhook_without_an_address_to_ask_cannot_be_asked() -> None:
     async with httpx.AsyncClient() as client:
         with pytest.raises(LookupError):
-            await WebhookHelpdesk(client, url=URL, secret=SECRET, clock=SystemClock()).find("k:1")
+            await WebhookHelpdesk(client, url=URL, secret=SECRET, clock=SystemClock()).find("k:1", Channel.API)
 
 
 @pytest.mark.parametrize("answer", [b"", b"[1]", b'{"id": null}', b"\xff\xfe", b"x" * 1_000_000])

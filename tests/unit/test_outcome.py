@@ -353,7 +353,7 @@ async def test_a_hand_over_is_never_found_under_the_replys_key() -> None:
         clock=FakeClock(),
         deadline=DEADLINE,
     )
-    assert await helpdesk.find(KEY) is None
+    assert await helpdesk.find(KEY, Channel.API) is None
 
 
 async def test_a_hand_over_the_helpdesk_refuses_stands_on_the_queue() -> None:
