@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from infra.kafka.closing import close
+from infra.kafka.consumer import consumer
 from processors.errors import DependencyDown
 from processors.ports import Clock, SwitchTable, SwitchView
 from processors.switch import Board, Entry, apply, view
@@ -94,11 +95,8 @@ class SwitchReader(Service):
             await close(self._consumer)
 
     async def _connect(self) -> None:
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
+        self._consumer = consumer(
+            self._bootstrap,
             fetch_max_wait_ms=100,
             # A stop counts even before its producer's transaction is committed, and whatever becomes of it.
             isolation_level="read_uncommitted",

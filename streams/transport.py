@@ -22,6 +22,8 @@ from mode import Service
 from mode.types import ServiceT
 
 from infra.kafka.closing import close
+from infra.kafka.consumer import consumer as plain_consumer
+from infra.kafka.headers import read_any_header
 from streams.flight import Flight, OffsetGap, Partition
 from streams.metrics import Metrics
 
@@ -94,6 +96,7 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
     starts: Mapping[Partition, int] = {}  # first offset of each partition in this assignment
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ANN401
+        read_any_header()
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # what a producer took back is no ticket
         return consumer
@@ -327,14 +330,7 @@ class GapReader:
             TimeoutError: Kafka does not say.
         """
         tp = TopicPartition(*partition)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            fetch_max_wait_ms=100,
-        )
+        consumer = plain_consumer(self._bootstrap, isolation_level="read_committed", fetch_max_wait_ms=100)
         async with asyncio.timeout(GAP_WITHIN):
             try:
                 await consumer.start()

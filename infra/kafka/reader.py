@@ -102,9 +102,17 @@ def _record(message: Message) -> Record:
         offset=offset,
         key=_bytes(message.key()),
         value=_bytes(message.value()),
-        headers={name: _bytes(value) or b"" for name, value in dict(message.headers() or ()).items()},
+        headers=_headers(message),
         at=datetime.fromtimestamp(max(message.timestamp()[1], 0) / 1000, UTC),
     )
+
+
+def _headers(message: Message) -> dict[str, bytes]:
+    """The headers; none where a key is not UTF-8, which confluent-kafka cannot read."""
+    try:
+        return {name: _bytes(value) or b"" for name, value in dict(message.headers() or ()).items()}
+    except (SystemError, UnicodeDecodeError):  # the first is what comes of the second inside its C code
+        return {}
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

@@ -16,6 +16,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from infra.kafka.consumer import consumer
 from processors.ports import Clock
 from schemas.codec import Undecodable, decode
 from schemas.ingress import TicketReceived
@@ -93,18 +94,12 @@ class OutcomeView:
 
 @asynccontextmanager
 async def _reading(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
-        Topic.OUTCOME.value,
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    )
+    reading = consumer(bootstrap, Topic.OUTCOME.value)
     try:
-        await consumer.start()
-        yield consumer
+        await reading.start()
+        yield reading
     finally:
-        await consumer.stop()
+        await reading.stop()
 
 
 class OutcomeReader:
