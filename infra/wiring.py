@@ -15,6 +15,7 @@ import httpx
 from infra.clock import SystemClock
 from infra.crm import Row, customers_of
 from infra.embeddings.remembered import Remembered, TokenEmbedder
+from infra.helpdesk.channels import ByChannel
 from infra.helpdesk.recorded import RecordedHelpdesk
 from infra.helpdesk.scripted import ScriptedHelpdesk
 from infra.helpdesk.webhook import WebhookHelpdesk
@@ -38,6 +39,7 @@ from processors.ports import (
     Knowledge,
     Ledger,
     Model,
+    Replies,
     SwitchTable,
     Verifier,
 )
@@ -45,6 +47,7 @@ from processors.resolution import PromptFile, load_prompt
 from processors.router import ModelClassifier
 from processors.templates import texts_of
 from schemas.event import Stage
+from schemas.ingress import Channel
 from schemas.router import Tier
 
 PROMPTS = Path(__file__).parent.parent / "processors" / "prompts"
@@ -186,7 +189,17 @@ class Adapters:
 
     @cached_property
     def helpdesk(self) -> Helpdesk:
-        """Where replies and hand-overs go."""
+        """Where replies and hand-overs go: replies by their channel, where it has a way out of its own."""
+        return ByChannel(self._desk, self._channels())
+
+    def _channels(self) -> Mapping[Channel, Replies]:
+        """The channels with a way out of their own."""
+        found: dict[Channel, Replies] = {}
+        return found
+
+    @cached_property
+    def _desk(self) -> Helpdesk:
+        """The helpdesk where people work."""
         if self.settings.helpdesk == "recorded":
             return RecordedHelpdesk(self.pools["outcome"])
         url, secret = self.settings.helpdesk_webhook_url, self.settings.helpdesk_webhook_secret

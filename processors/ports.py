@@ -299,6 +299,7 @@ class Reply:
     ticket: TicketReceived
     text: str
     sentences: tuple[Sentence, ...]
+    actor: str = "bot"  # or the name of the person who sends it
 
 
 @dataclass(frozen=True)
@@ -313,8 +314,8 @@ class HandOver:
     event: str  # the whole event, JSON
 
 
-class Helpdesk(Protocol):
-    """Where replies go out and people work.
+class Replies(Protocol):
+    """A way to the customer.
 
     Raises (every method):
         TryLater: a rate limit or passing fault; nothing was done.
@@ -322,17 +323,21 @@ class Helpdesk(Protocol):
         DependencyDown: no answer; it is unknown whether anything was done.
     """
 
-    async def reply(self, reply: Reply, deadline: float) -> str: ...  # the helpdesk's reference
-
-    async def hand_over(self, hand_over: HandOver, deadline: float) -> str: ...
+    async def reply(self, reply: Reply, deadline: float) -> str: ...  # the reference of what went out
 
     async def find(self, key: str, channel: Channel) -> str | None:
         """The reference of what was done under this key on this channel, or None when nothing was.
 
         Raises:
-            LookupError: this helpdesk cannot be asked.
+            LookupError: it cannot be asked.
         """
         ...
+
+
+class Helpdesk(Replies, Protocol):
+    """Where replies go out and people work. It raises as `Replies` does."""
+
+    async def hand_over(self, hand_over: HandOver, deadline: float) -> str: ...
 
 
 # -- the switch
