@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FilePath,
     SecretStr,
     ValidationError,
     model_validator,
@@ -114,6 +115,28 @@ class Settings(BaseSettings):
     # Where things are
     kafka_bootstrap_servers: str | None = _known(
         "KAFKA_BOOTSTRAP_SERVERS", None, "Kafka brokers as host:port,host:port. Unset: a local Apache Kafka is started."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _known(
+        "KAFKA_SECURITY_PROTOCOL", "PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, for every client."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = _known(
+        "KAFKA_SASL_MECHANISM", None, "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, where the protocol is SASL_..."
+    )
+    kafka_sasl_username: str | None = _known(
+        "KAFKA_SASL_USERNAME", None, "Name to log in to Kafka with, where the protocol is SASL_..."
+    )
+    kafka_sasl_password: SecretStr | None = _known("KAFKA_SASL_PASSWORD", None, "Its password.")
+    kafka_ssl_ca_location: FilePath | None = _known(
+        "KAFKA_SSL_CA_LOCATION", None, "PEM file of the authorities that may vouch for a broker. Unset: the system's."
+    )
+    kafka_ssl_certificate_location: FilePath | None = _known(
+        "KAFKA_SSL_CERTIFICATE_LOCATION", None, "PEM file of this client's certificate, where the brokers ask for one."
+    )
+    kafka_ssl_key_location: FilePath | None = _known(
+        "KAFKA_SSL_KEY_LOCATION", None, "PEM file of its private key; the same file where it holds both."
+    )
+    kafka_ssl_key_password: SecretStr | None = _known(
+        "KAFKA_SSL_KEY_PASSWORD", None, "Password of that private key, where it has one."
     )
     database_url: SecretStr | None = _known(
         "DATABASE_URL", None, "Postgres (with pgvector) as its owner. Unset: an embedded Postgres is started."
@@ -256,10 +279,29 @@ class Settings(BaseSettings):
         webhook = self.helpdesk == "webhook"
         return {
             "SLUICE_CLAIM_LEASE above SLUICE_HELPDESK_DEADLINE": self.claim_lease <= self.helpdesk_deadline,
+            **self._kafka_needs(),
             "OPENAI_API_KEY (a model is named openai/...)": "openai" in providers and self.openai_api_key is None,
             "VLLM_BASE_URL (a model is named vllm/...)": "vllm" in providers and self.vllm_base_url is None,
             "HELPDESK_WEBHOOK_URL (HELPDESK is webhook)": webhook and self.helpdesk_webhook_url is None,
             "HELPDESK_WEBHOOK_SECRET (HELPDESK is webhook)": webhook and self.helpdesk_webhook_secret is None,
+        }
+
+    def _kafka_needs(self) -> dict[str, bool]:
+        protocol = self.kafka_security_protocol
+        sasl, tls = protocol.startswith("SASL"), protocol.endswith("SSL")
+        login = (self.kafka_sasl_mechanism, self.kafka_sasl_username, self.kafka_sasl_password)
+        certificate, key = self.kafka_ssl_certificate_location, self.kafka_ssl_key_location
+        files = (self.kafka_ssl_ca_location, certificate, key, self.kafka_ssl_key_password)
+        why = f"KAFKA_SECURITY_PROTOCOL is {protocol}"
+        return {
+            f"KAFKA_BOOTSTRAP_SERVERS ({why})": self.kafka_bootstrap_servers is None and (sasl or tls),
+            f"KAFKA_SASL_MECHANISM ({why})": sasl and self.kafka_sasl_mechanism is None,
+            f"KAFKA_SASL_USERNAME ({why})": sasl and self.kafka_sasl_username is None,
+            f"KAFKA_SASL_PASSWORD ({why})": sasl and self.kafka_sasl_password is None,
+            "KAFKA_SECURITY_PROTOCOL to SASL_SSL or SASL_PLAINTEXT (a KAFKA_SASL_... is set)": any(login) and not sasl,
+            "KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL (a KAFKA_SSL_... is set)": any(files) and not tls,
+            "KAFKA_SSL_KEY_LOCATION (KAFKA_SSL_CERTIFICATE_LOCATION is set)": bool(certificate and not key),
+            "KAFKA_SSL_CERTIFICATE_LOCATION (KAFKA_SSL_KEY_LOCATION is set)": bool(key and not certificate),
         }
 
     def _models(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from rich.progress import track
 
 from infra.kafka.history import DEAD, Entry, entries
 from infra.kafka.producer import Producer
+from infra.kafka.security import Address
 from infra.settings import Settings
 from schemas.event import Stage
 from schemas.topics import STAGES, Header, Topic, dead_topic
@@ -73,7 +74,7 @@ def redrive(
     console.print(f"redrove {sent} of {len(found)}")
 
 
-async def _redrive(brokers: str, found: list[Entry], rate: float) -> int:
+async def _redrive(brokers: Address, found: list[Entry], rate: float) -> int:
     sent = 0
     async with Producer(brokers) as producer:
         for entry in track(found, description="redriving", console=stderr):

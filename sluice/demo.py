@@ -25,6 +25,7 @@ from evals.scorers import quality
 from infra.embeddings.remembered import TokenEmbedder
 from infra.kafka.local import KafkaFailed, KafkaUnavailable
 from infra.kafka.reader import Reader
+from infra.kafka.security import Brokers
 from infra.postgres.local import PostgresFailed
 from infra.settings import Settings, SettingsError, load_settings
 from infra.wiring import embedder_of
@@ -114,9 +115,9 @@ class Stack:
     prepared: Prepared
 
     @property
-    def brokers(self) -> str:
+    def brokers(self) -> Brokers:
         """Kafka."""
-        return self.services.kafka.bootstrap
+        return self.services.kafka.brokers
 
 
 def _home(suite: Suite) -> Settings:

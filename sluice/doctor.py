@@ -69,7 +69,7 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         yield Finding("Kafka", "wrong" if missing else "off", missing or "not running", missing or "sluice up")
         return
     try:
-        states = Admin(running.bootstrap).describe_topics() if running.keeps_data else ()
+        states = Admin(running.brokers).describe_topics() if running.keeps_data else ()
     except KafkaException as error:
         yield Finding("Kafka", "wrong", f"{running.bootstrap}: {error}", "KAFKA_BOOTSTRAP_SERVERS")
         return

@@ -3,18 +3,21 @@
 from pathlib import Path
 
 from infra.kafka.running import running_kafka
+from infra.kafka.security import Brokers
 from infra.postgres.local import find_postgres
-from infra.settings import ApiKey, Settings, load_settings
+from infra.settings import ApiKey, Settings, SettingsError, load_settings
 from processors.errors import DependencyDown
-from sluice.terminal import DOWN, fail
+from sluice.terminal import DOWN, USAGE, fail
 
 
-def bootstrap(settings: Settings) -> str:
+def bootstrap(settings: Settings) -> Brokers:
     """The brokers to talk to, or the end of the command; nothing is started."""
     try:
         return brokers_of(settings)
     except DependencyDown as error:
         fail(str(error), DOWN)
+    except SettingsError as error:
+        fail(str(error), USAGE)
 
 
 def owner_url(settings: Settings) -> str:
@@ -25,16 +28,17 @@ def owner_url(settings: Settings) -> str:
         fail(str(error), DOWN)
 
 
-def brokers_of(settings: Settings) -> str:
+def brokers_of(settings: Settings) -> Brokers:
     """The brokers to talk to.
 
     Raises:
         DependencyDown: none are configured, and none run in SLUICE_HOME.
+        SettingsError: a certificate or key for them cannot be read.
     """
     running = running_kafka(settings)
     if running is None:
         raise DependencyDown("Kafka", f"none in {settings.home}: run `sluice up`, or set KAFKA_BOOTSTRAP_SERVERS")
-    return running.bootstrap
+    return running.brokers
 
 
 def database_of(settings: Settings) -> str:

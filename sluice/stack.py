@@ -46,7 +46,7 @@ def start_services(settings: Settings, *, allow_memory: bool, say: Say) -> Servi
         say(f"Postgres: {'embedded' if postgres.local else 'yours'}")
         kafka = starting.result()
     if kafka.keeps_data:
-        Admin(kafka.bootstrap).create_topics()
+        Admin(kafka.brokers).create_topics()
     kinds = {"configured": "yours", "local": "a local Apache Kafka", "memory": "in-process, MEMORY ONLY"}
     say(f"Kafka: {kinds[kafka.kind]} at {kafka.bootstrap}")
     return Services(kafka, postgres)

@@ -12,6 +12,7 @@ import typer
 
 from infra.kafka.producer import Producer
 from infra.kafka.reader import Reader
+from infra.kafka.security import Address
 from infra.settings import Settings
 from infra.wiring import open_adapters
 from processors.errors import DependencyDown
@@ -157,7 +158,7 @@ async def _rows(settings: Settings) -> tuple[SwitchRow, ...]:
         return await adapters.switch_table.rows()
 
 
-def read_board(brokers: str) -> Board:
+def read_board(brokers: Address) -> Board:
     """The switch as `control.switch` has it now. Records nobody can read are passed over, as the workers do."""
     board = Board()
     with Reader(brokers, [Topic.SWITCH]) as reader:

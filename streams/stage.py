@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from infra.kafka.security import Address
 from processors.ports import Clock
 from schemas.topics import RETRY_DELAYS, retry_topic
 from streams.flight import Flight, Limits, Ticket
@@ -21,7 +22,7 @@ from streams.transport import App, FaustSource
 class Surroundings:
     """What every stage of a process shares."""
 
-    bootstrap: str  # host:port,host:port
+    bootstrap: Address
     publish: Publish
     clock: Clock
     metrics: Metrics

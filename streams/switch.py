@@ -15,6 +15,7 @@ from mode import Service
 
 from infra.kafka.closing import close
 from infra.kafka.consumer import consumer
+from infra.kafka.security import Address
 from processors.errors import DependencyDown
 from processors.ports import Clock, SwitchTable, SwitchView
 from processors.switch import Board, Entry, apply, view
@@ -41,7 +42,7 @@ class SwitchReader(Service):
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Address,
         clock: Clock,
         metrics: Metrics,
         *,

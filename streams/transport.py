@@ -14,9 +14,11 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
 from faust.app.base import App as FaustApp
 from faust.app.base import BootStrategy
+from faust.auth import SASLCredentials, SSLCredentials
 from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from faust.types.auth import CredentialsT
 from faust.types.transports import ConsumerT
 from mode import Service
 from mode.types import ServiceT
@@ -24,6 +26,7 @@ from mode.types import ServiceT
 from infra.kafka.closing import close
 from infra.kafka.consumer import consumer as plain_consumer
 from infra.kafka.headers import read_any_header
+from infra.kafka.security import Address, Security, brokers
 from streams.flight import Flight, OffsetGap, Partition
 from streams.metrics import Metrics
 
@@ -256,6 +259,16 @@ class NoTables(TableManager):
         await self.recovery.start()
 
 
+def credentials(security: Security) -> CredentialsT | None:
+    """What Faust's own consumer proves itself with."""
+    if security.login:
+        password = None if security.password is None else security.password.get_secret_value()
+        return SASLCredentials(
+            username=security.username, password=password, ssl_context=security.tls, mechanism=security.mechanism
+        )
+    return SSLCredentials(security.tls) if security.tls is not None else None
+
+
 class App(faust.App):
     """One stage's Faust app: one consumer group, one agent, everything else in the flight."""
 
@@ -263,10 +276,11 @@ class App(faust.App):
     BootStrategy = Boot
     flight: Flight
 
-    def __init__(self, group: str, bootstrap: str, metrics: Metrics, stage: str, **options: Any) -> None:  # noqa: ANN401
-        self.metrics, self.stage, self.bootstrap = metrics, stage, bootstrap
-        broker = ";".join(f"kafka://{server.strip()}" for server in bootstrap.split(","))
-        super().__init__(group, broker=broker, **{**SETTINGS, "TableManager": NoTables, **options})
+    def __init__(self, group: str, bootstrap: Address, metrics: Metrics, stage: str, **options: Any) -> None:  # noqa: ANN401
+        self.metrics, self.stage, self.brokers = metrics, stage, brokers(bootstrap)
+        broker = ";".join(f"kafka://{server.strip()}" for server in self.brokers.servers.split(","))
+        own = {"TableManager": NoTables, "broker_credentials": credentials(self.brokers.security)}
+        super().__init__(group, broker=broker, **{**SETTINGS, **own, **options})
 
     def _new_transport(self) -> SafeTransport:
         return SafeTransport(self.conf.broker_consumer, self)
@@ -290,7 +304,7 @@ class FaustSource:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._gaps = GapReader(app.bootstrap)
+        self._gaps = GapReader(app.brokers)
 
     @property
     def generation(self) -> int:
@@ -320,7 +334,7 @@ class FaustSource:
 class GapReader:
     """Reads what Kafka holds in a gap, by a consumer of its own."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: Address) -> None:
         self._bootstrap = bootstrap
 
     async def holds_records(self, partition: Partition, start: int, end: int) -> bool:

@@ -11,6 +11,7 @@ from mode.types import ServiceT
 from prometheus_client import CollectorRegistry
 
 from infra.kafka.producer import Producer
+from infra.kafka.security import Address
 from processors.policy import Policy
 from processors.ports import (
     Classifier,
@@ -108,7 +109,7 @@ class Parts(Protocol):
 class WorkerOptions:
     """How a worker process runs."""
 
-    bootstrap: str  # Kafka, host:port,host:port
+    bootstrap: Address  # Kafka
     switch_staleness: float = 5.0  # seconds
     limits: Limits = field(default_factory=Limits)
     slot: str | None = None  # this worker's place, for static group membership

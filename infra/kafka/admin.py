@@ -21,6 +21,7 @@ from confluent_kafka.admin import (
     TopicMetadata,
 )
 
+from infra.kafka.security import Address, brokers
 from schemas.topics import TopicSpec, all_topics
 
 TIMEOUT = 15.0  # seconds, of one request
@@ -66,9 +67,9 @@ class Lag:
 class Admin:
     """The administration of one cluster. The in-process broker has no admin API: there, topics make themselves."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: Address) -> None:
         # librdkafka logs every refused connection to standard error on its own; faults here are raised instead.
-        self._client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": 10_000})
+        self._client = AdminClient({**brokers(bootstrap).for_librdkafka(), "log_level": 0, "socket.timeout.ms": 10_000})
 
     def create_topics(self, specs: Sequence[TopicSpec] | None = None) -> tuple[str, ...]:
         """Create the topics that are missing, by default all of Sluice's; their names. Existing ones are left alone.

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from infra.kafka.reader import Reader, Record
+from infra.kafka.security import Address
 from schemas.codec import EVENT_ON, Undecodable, decode
 from schemas.control import SwitchSet
 from schemas.event import Event
@@ -40,14 +41,14 @@ class Entry:
         return reason.decode(errors="replace") if reason else None
 
 
-def entries(bootstrap: str, topics: tuple[str, ...], since: datetime | None) -> Iterator[Entry]:
+def entries(bootstrap: Address, topics: tuple[str, ...], since: datetime | None) -> Iterator[Entry]:
     """Every record of these topics since a moment, up to now."""
     with Reader(bootstrap, topics, since=since) as reader:
         for record in reader.until_end():
             yield Entry(record, _event(record))
 
 
-def history(bootstrap: str, ticket_id: UUID, since: datetime | None) -> list[Entry]:
+def history(bootstrap: Address, ticket_id: UUID, since: datetime | None) -> list[Entry]:
     """Everything the topics hold of one ticket, oldest first."""
     found = [entry for entry in entries(bootstrap, PATH + RETRIES + DEAD, since) if entry.ticket_id == ticket_id]
     return sorted(found, key=lambda entry: entry.record.at)

@@ -98,13 +98,14 @@ def kafka_available() -> str | None:
     return None
 
 
-def start_kafka(directory: Path) -> LocalKafka:
+def start_kafka(directory: Path, properties: str = "") -> LocalKafka:
     """Start the broker that keeps its data in `directory`, or find it running, and wait until it answers.
 
+    `properties` are lines for its server.properties, which win over ours; {port} and {controller} are filled in.
     Raises KafkaUnavailable without Java or Maven, KafkaFailed if the broker does not come up.
     """
     prepare()
-    return _launch(_daemon(directory), _shared_archive())
+    return _launch(_daemon(directory), _shared_archive(), properties)
 
 
 def find_kafka(directory: Path) -> LocalKafka | None:
@@ -209,21 +210,21 @@ def _daemon(directory: Path) -> Daemon:
     return Daemon(directory.resolve(), "broker")
 
 
-def _launch(daemon: Daemon, options: list[str]) -> LocalKafka:
+def _launch(daemon: Daemon, options: list[str], properties: str = "") -> LocalKafka:
     """Start a broker unless one holds the folder, and wait until it answers."""
     with daemon.lock() as lock:
         if lock is not None:
             port, controller = _ports(daemon.state())
-            config = _configure(daemon.directory, port, controller)
+            config = _configure(daemon.directory, port, controller, properties)
             command = [*_java(), *options, "kafka.Kafka", str(config)]
             daemon.spawn(command, lock, {"port": port, "controller": controller})
     return _join(daemon)
 
 
-def _configure(directory: Path, port: int, controller: int) -> Path:
+def _configure(directory: Path, port: int, controller: int, properties: str) -> Path:
     """Write the broker's properties, and format its data folder the first time."""
     config, data = directory / "server.properties", directory / "data"
-    config.write_text(PROPERTIES.format(port=port, controller=controller, data=data))
+    config.write_text((PROPERTIES + properties).format(port=port, controller=controller, data=data))
     if not (data / "meta.properties").is_file():
         shared = _shared_archive() if _archive().is_file() else []
         tool = [*_java(), *shared, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config)]

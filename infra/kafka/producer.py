@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from infra.kafka.closing import close
+from infra.kafka.security import Address, brokers
 from processors.errors import DependencyDown, Rejected
 from schemas.codec import encode
 from schemas.event import Event
@@ -37,7 +38,7 @@ class Published(NamedTuple):
 class Producer:
     """Publishes with acks=all and idempotence: a retry of the client never doubles a message, nor reorders a key."""
 
-    def __init__(self, bootstrap: str, *, client_id: str = "sluice", deadline: float = ACKNOWLEDGED_WITHIN) -> None:
+    def __init__(self, bootstrap: Address, *, client_id: str = "sluice", deadline: float = ACKNOWLEDGED_WITHIN) -> None:
         self._bootstrap, self._client_id, self._deadline = bootstrap, client_id, deadline
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
@@ -95,7 +96,7 @@ class Producer:
 
     async def _connect(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **brokers(self._bootstrap).for_aiokafka(),
             client_id=self._client_id,
             acks="all",
             enable_idempotence=True,

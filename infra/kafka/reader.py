@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from infra.kafka.security import Address, brokers
 from processors.errors import DependencyDown
 
 TIMEOUT = 10.0  # seconds for one request to the broker
@@ -33,10 +34,10 @@ class Reader:
         DependencyDown: the broker does not answer.
     """
 
-    def __init__(self, bootstrap: str, topics: Sequence[str], *, since: datetime | None = None) -> None:
+    def __init__(self, bootstrap: Address, topics: Sequence[str], *, since: datetime | None = None) -> None:
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **brokers(bootstrap).for_librdkafka(),
                 "group.id": "sluice-reader",  # librdkafka wants a name; nothing is ever committed under it
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,

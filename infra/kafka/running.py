@@ -7,6 +7,7 @@ from typing import Literal
 
 from infra.kafka.local import KafkaUnavailable, find_kafka, kafka_available, start_kafka
 from infra.kafka.memory import find_memory_kafka, start_memory_kafka
+from infra.kafka.security import NO_SECURITY, Brokers, Security, security_of
 from infra.settings import Settings
 
 Kind = Literal["configured", "local", "memory"]
@@ -25,6 +26,12 @@ class RunningKafka:
     bootstrap: str  # host:port,host:port
     kind: Kind
     stop: Callable[[], None] = _leave_alone
+    security: Security = NO_SECURITY
+
+    @property
+    def brokers(self) -> Brokers:
+        """What a client needs to reach them."""
+        return Brokers(self.bootstrap, self.security)
 
     @property
     def keeps_data(self) -> bool:
@@ -36,10 +43,10 @@ def ensure_kafka(settings: Settings, *, allow_memory: bool = False) -> RunningKa
     """The brokers of the settings; without any, a local broker in `SLUICE_HOME/kafka`, started if need be.
 
     `allow_memory` takes librdkafka's in-process broker where Java or Maven is missing, and says so.
-    Raises KafkaUnavailable, which names what to install or set.
+    Raises KafkaUnavailable, which names what to install or set, and SettingsError for a certificate it cannot read.
     """
-    if settings.kafka_bootstrap_servers is not None:
-        return RunningKafka(settings.kafka_bootstrap_servers, "configured")
+    if (configured := _configured(settings)) is not None:
+        return configured
     directory = settings.home / "kafka"
     reason = kafka_available()
     if reason is None:
@@ -55,12 +62,18 @@ def ensure_kafka(settings: Settings, *, allow_memory: bool = False) -> RunningKa
 
 
 def running_kafka(settings: Settings) -> RunningKafka | None:
-    """The Kafka `ensure_kafka` would join without starting anything, if there is one."""
-    if settings.kafka_bootstrap_servers is not None:
-        return RunningKafka(settings.kafka_bootstrap_servers, "configured")
+    """The Kafka `ensure_kafka` would join without starting anything, if there is one. Raises SettingsError."""
+    if (configured := _configured(settings)) is not None:
+        return configured
     directory = settings.home / "kafka"
     if (local := find_kafka(directory)) is not None:
         return RunningKafka(local.bootstrap, "local", local.stop)
     if (memory := find_memory_kafka(directory)) is not None:
         return RunningKafka(memory.bootstrap, "memory", memory.stop)
     return None
+
+
+def _configured(settings: Settings) -> RunningKafka | None:
+    if settings.kafka_bootstrap_servers is None:
+        return None
+    return RunningKafka(settings.kafka_bootstrap_servers, "configured", security=security_of(settings))

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.kafka.consumer import consumer
+from infra.kafka.security import Address
 from processors.ports import Clock
 from schemas.codec import Undecodable, decode
 from schemas.ingress import TicketReceived
@@ -93,7 +94,7 @@ class OutcomeView:
 
 
 @asynccontextmanager
-async def _reading(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def _reading(bootstrap: Address) -> AsyncIterator[AIOKafkaConsumer]:
     reading = consumer(bootstrap, Topic.OUTCOME.value)
     try:
         await reading.start()
@@ -105,7 +106,7 @@ async def _reading(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
 class OutcomeReader:
     """Fills a view from the topic, for as long as it runs; an outage is waited for."""
 
-    def __init__(self, bootstrap: str, view: OutcomeView, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, bootstrap: Address, view: OutcomeView, clock: Clock, metrics: Metrics) -> None:
         self._bootstrap, self._view, self._metrics = bootstrap, view, metrics
         self._since = clock.now() - LOOKBACK
         metrics.outcomes_known.set_function(lambda: len(view))

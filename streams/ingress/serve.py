@@ -12,12 +12,14 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from infra.kafka.producer import Producer
+from infra.kafka.security import Address
 from infra.settings import Settings
 from processors.ingress import LanguageOf
 from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
 from processors.ports import Clock
-from streams.ingress.edge import Doors, EdgeLimits, create_edge, keys_of
+from streams.ingress.doors import Doors, EdgeLimits, keys_of
+from streams.ingress.edge import create_edge
 from streams.ingress.mail import mailbox_of
 from streams.ingress.outcomes import OutcomeReader, OutcomeView
 from streams.metrics import Metrics
@@ -31,7 +33,7 @@ DRAIN_WITHIN = 15  # seconds for the requests in flight
 class EdgeOptions:
     """How an edge process runs."""
 
-    bootstrap: str  # Kafka, host:port,host:port
+    bootstrap: Address  # Kafka
     keys: Sequence[tuple[str, ApiKey]]
     mailbox: Mailbox
     host: str = "127.0.0.1"
@@ -39,7 +41,7 @@ class EdgeOptions:
     limits: EdgeLimits = field(default_factory=EdgeLimits)
 
 
-def options_of(settings: Settings, bootstrap: str) -> EdgeOptions:
+def options_of(settings: Settings, bootstrap: Address) -> EdgeOptions:
     """The edge as the settings describe it."""
     return EdgeOptions(
         bootstrap=bootstrap,

@@ -44,12 +44,34 @@ def test_the_defaults_of_env_example_are_valid_and_change_nothing() -> None:
         ("SLUICE_API_KEYS", "secret=shop:root", "SLUICE_API_KEYS: "),
         ("SLUICE_API_KEYS_FILE", "/nowhere", "SLUICE_API_KEYS_FILE cannot be read"),
         ("SLUICE_MODEL_PRICES", "openai/x=cheap", "SLUICE_MODEL_PRICES: write a price as"),
+        ("KAFKA_SECURITY_PROTOCOL", "TLS", "KAFKA_SECURITY_PROTOCOL: "),
+        ("KAFKA_SECURITY_PROTOCOL", "SSL", "KAFKA_BOOTSTRAP_SERVERS (KAFKA_SECURITY_PROTOCOL is SSL)"),
+        ("KAFKA_SASL_PASSWORD", "x", "set KAFKA_SECURITY_PROTOCOL to SASL_SSL or SASL_PLAINTEXT"),
+        ("KAFKA_SSL_CA_LOCATION", __file__, "set KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL"),
+        ("KAFKA_SSL_CA_LOCATION", "/nowhere", "KAFKA_SSL_CA_LOCATION: "),
         ("SLUICE_GATE_FLOR", "0.5", "did you mean SLUICE_GATE_FLOOR?"),
     ],
 )
 def test_a_fault_names_the_setting_to_change(name: str, value: str, fault: str) -> None:
     with pytest.raises(SettingsError) as error:
         load_settings({name: value})
+    assert fault in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"KAFKA_SASL_USERNAME": "me", "KAFKA_SASL_PASSWORD": "x"}, "set KAFKA_SASL_MECHANISM ("),
+        ({"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_PASSWORD": "x"}, "set KAFKA_SASL_USERNAME ("),
+        ({"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "me"}, "set KAFKA_SASL_PASSWORD ("),
+        ({"KAFKA_SASL_MECHANISM": "GSSAPI"}, "KAFKA_SASL_MECHANISM: "),
+        ({"KAFKA_SSL_CERTIFICATE_LOCATION": __file__}, "KAFKA_SSL_KEY_LOCATION ("),
+        ({"KAFKA_SSL_KEY_LOCATION": __file__}, "KAFKA_SSL_CERTIFICATE_LOCATION ("),
+    ],
+)
+def test_half_a_login_to_kafka_names_the_other_half(given: dict[str, str], fault: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings({"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", **given})
     assert fault in str(error.value)
 
 
