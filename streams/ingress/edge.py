@@ -7,83 +7,50 @@ GET  /livez, /readyz, /metrics
 """
 
 import asyncio
-import hashlib
 import logging
-import re
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
-from fastapi import Depends, FastAPI, Header, Request, Response, Security
+from fastapi import FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import generate_latest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from processors.errors import DependencyDown, Rejected
-from processors.ingress import LanguageOf, Malformed, NotAllowed, TooLarge
+from processors.ingress import Malformed, NotAllowed, TooLarge
 from processors.ingress.api import ApiKey, TicketRequest, receive_api
-from processors.ingress.email import MAX_MAIL_BYTES, Mailbox, receive_email
-from processors.ports import Clock
-from schemas.event import Stage, Step
-from schemas.ingress import MAX_MESSAGE_BYTES, TicketReceived
+from processors.ingress.email import Mailbox, receive_email
 from schemas.outcome import Outcome
-from schemas.topics import Header as KafkaHeader
-from schemas.topics import Topic
-from streams.ingress.outcomes import Known, OutcomeView
-from streams.ingress.problem import MEDIA_TYPE, Problem, Refused
+from streams.ingress.doors import (
+    Accepted,
+    Authenticated,
+    Doors,
+    InDoors,
+    accept,
+    body_of,
+    doors_of,
+    parsed,
+    place_of,
+    posting,
+    problems,
+)
+from streams.ingress.outcomes import Known
+from streams.ingress.problem import Problem, Refused
 from streams.metrics import Metrics
-from streams.step import Publish
 
 RETRY_AFTER = "5"  # seconds
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class EdgeLimits:
-    """How much the edge takes, and how long it waits."""
-
-    ticket_bytes: int = MAX_MESSAGE_BYTES
-    mail_bytes: int = MAX_MAIL_BYTES
-    publish_within: float = 10.0  # seconds for Kafka's acknowledgement
-
-
-@dataclass(frozen=True)
-class Doors:
-    """What the edge works with."""
-
-    publish: Publish  # raises DependencyDown where Kafka does not acknowledge
-    keys: Mapping[str, ApiKey]  # by the SHA-256 of the key, hex: `keys_of`
-    mailbox: Mailbox
-    outcomes: OutcomeView
-    clock: Clock
-    metrics: Metrics
-    language: LanguageOf | None = None
-    limits: EdgeLimits = EdgeLimits()
-
-
-def keys_of(keys: Iterable[tuple[str, ApiKey]]) -> dict[str, ApiKey]:
-    """Keys as the edge holds them: hashed, so that a look-up takes no longer for a key that is almost right."""
-    return {_digest(secret): key for secret, key in keys}
-
-
-class Accepted(BaseModel):
-    """Kafka has the ticket: it is settled sooner or later, whatever happens."""
-
-    ticket_id: UUID
-    conversation: str
 
 
 class TicketState(BaseModel):
@@ -106,61 +73,16 @@ def create_edge(
     app = FastAPI(title="Sluice", version="1", summary="Support tickets in, outcomes out.", lifespan=lifespan)
     app.state.doors = doors
     app.add_middleware(LastResort, metrics=doors.metrics)
-    app.post("/v1/tickets", **_posting(TicketRequest, "application/json"))(post_ticket)
-    app.post("/v1/email", **_posting(None, "message/rfc822"))(post_email)
-    app.get("/v1/tickets/{ticket_id}", responses=_problems(401, 404, 422), tags=["tickets"])(get_ticket)
+    app.post("/v1/tickets", **posting(TicketRequest, "application/json"))(post_ticket)
+    app.post("/v1/email", **posting(None, "message/rfc822"))(post_email)
+    app.get("/v1/tickets/{ticket_id}", responses=problems(401, 404, 422), tags=["tickets"])(get_ticket)
     app.get("/livez", tags=["operations"])(livez)
-    app.get("/readyz", responses=_problems(503), tags=["operations"])(readyz)
+    app.get("/readyz", responses=problems(503), tags=["operations"])(readyz)
     app.get("/metrics", response_class=Response, tags=["operations"])(metrics)
     for kind in (Refused, DependencyDown, Rejected, RequestValidationError, HTTPException, ClientDisconnect):
         app.add_exception_handler(kind, refuse)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app
-
-
-def doors_of(request: Request) -> Doors:
-    """The doors of the app that serves this request."""
-    doors: Doors = request.app.state.doors
-    return doors
-
-
-InDoors = Annotated[Doors, Depends(doors_of)]
-
-
-# -- who asks
-
-_bearer = HTTPBearer(auto_error=False, description="The API key.")
-_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The API key, where Authorization is taken.")
-
-
-def authenticate(
-    doors: InDoors,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-    header: Annotated[str | None, Security(_header)],
-) -> ApiKey:
-    """The key that came with the request, before anything of its body is read.
-
-    Raises:
-        Refused: 401, there is none or it is unknown.
-    """
-    given = bearer.credentials if bearer else header
-    if not given:
-        raise _unauthorised("send an API key as Authorization: Bearer KEY or as X-API-Key")
-    key = doors.keys.get(_digest(given))
-    if key is None:
-        raise _unauthorised("this API key is unknown")
-    return key
-
-
-def _unauthorised(detail: str) -> Refused:
-    return Refused(401, detail, field="Authorization", headers={"WWW-Authenticate": "Bearer"})
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
-
-
-Authenticated = Annotated[ApiKey, Depends(authenticate)]
 
 
 # -- what they ask
@@ -175,8 +97,8 @@ async def post_ticket(
     ] = None,
 ) -> Accepted:
     """Take a customer's message. Without an Idempotency-Key or a message_id, a retry makes a second ticket."""
-    raw = await _body(request, "application/json", doors.limits.ticket_bytes)
-    posted = _posted(raw)
+    raw = await body_of(request, "application/json", doors.limits.ticket_bytes)
+    posted = parsed(TicketRequest, raw)
     received_at, began = doors.clock.now(), doors.clock.monotonic()
     ticket = await asyncio.to_thread(
         receive_api,
@@ -187,19 +109,19 @@ async def post_ticket(
         received_at=received_at,
         language=doors.language,
     )
-    return await _accept(ticket, began, request, doors)
+    return await accept(ticket, began, request, doors)
 
 
 async def post_email(request: Request, doors: InDoors, key: Authenticated) -> Accepted:
     """Take a raw message from the mail server. What its topmost Authentication-Results says is believed."""
     if key.scope != "service":
         raise Refused(403, "mail is taken from keys of scope service only", field="Authorization")
-    raw = await _body(request, "message/rfc822", doors.limits.mail_bytes)
+    raw = await body_of(request, "message/rfc822", doors.limits.mail_bytes)
     received_at, began = doors.clock.now(), doors.clock.monotonic()
     ticket = await asyncio.to_thread(
         receive_email, raw, mailbox=doors.mailbox, received_at=received_at, language=doors.language
     )
-    return await _accept(ticket, began, request, doors)
+    return await accept(ticket, began, request, doors)
 
 
 async def get_ticket(ticket_id: UUID, doors: InDoors, key: Authenticated) -> TicketState:
@@ -240,68 +162,6 @@ async def metrics(doors: InDoors) -> Response:
     return Response(generate_latest(doors.metrics.registry), media_type="text/plain; version=0.0.4")
 
 
-# -- reading and publishing
-
-
-async def _body(request: Request, media_type: str, limit: int) -> bytes:
-    """The body, never more of it than the limit.
-
-    Raises:
-        Refused: 415, it is something else; 413, it is too large.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
-        raise Refused(415, f"send the body as {media_type}", field="Content-Type")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refused(415, "send the body uncompressed", field="Content-Encoding")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise TooLarge("body", limit)
-    return bytes(body)
-
-
-def _posted(raw: bytes) -> TicketRequest:
-    try:
-        return TicketRequest.model_validate_json(raw)
-    except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        if fault["type"] == "json_invalid":
-            raise Refused(400, f"the body is no JSON: {fault['msg']}", field="body") from None
-        raise Refused(422, fault["msg"], field=_place(fault["loc"])) from None
-
-
-def _place(loc: Iterable[int | str]) -> str:
-    return ".".join(str(part) for part in loc) or "body"
-
-
-async def _accept(ticket: TicketReceived, began: float, request: Request, doors: Doors) -> Accepted:
-    """Publish, wait for the acknowledgement, and only then promise anything.
-
-    Raises:
-        DependencyDown: Kafka does not acknowledge; it may have the ticket all the same.
-    """
-    took_ms = (doors.clock.monotonic() - began) * 1000
-    done = Step(stage=Stage.INGRESS, started_at=ticket.received_at, took_ms=took_ms)
-    event = ticket.model_copy(update={"steps": (done,)})
-    published = doors.clock.monotonic()
-    try:
-        async with asyncio.timeout(doors.limits.publish_within):
-            await doors.publish(Topic.INBOUND, ticket.conversation, event, _trace(request))
-    except TimeoutError:
-        raise DependencyDown("Kafka", "no acknowledgement in time") from None
-    doors.metrics.publish_seconds.observe(doors.clock.monotonic() - published)
-    doors.metrics.accepted.labels(ticket.channel.value).inc()
-    doors.outcomes.accept(ticket)
-    return Accepted(ticket_id=ticket.ticket_id, conversation=ticket.conversation)
-
-
-def _trace(request: Request) -> tuple[tuple[str, bytes], ...]:
-    """The caller's trace goes on with the ticket (W3C Trace Context)."""
-    parent = request.headers.get("traceparent", "")
-    return ((KafkaHeader.TRACEPARENT.value, parent.encode()),) if TRACEPARENT.fullmatch(parent) else ()
-
-
 # -- refusals
 
 
@@ -329,7 +189,7 @@ def _refused(error: Exception) -> Refused:
             return Refused(503, detail, headers={"Retry-After": RETRY_AFTER})
         case RequestValidationError():
             fault = error.errors()[0]
-            return Refused(422, fault["msg"], field=_place(fault["loc"][1:]))
+            return Refused(422, fault["msg"], field=place_of(fault["loc"][1:]))
         case ClientDisconnect():
             return Refused(400, "the body ended too early", field="body")
         case HTTPException():
@@ -369,23 +229,6 @@ def _report(error: Exception) -> None:
 
 
 # -- the description of it all
-
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The refusals of a route."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
-
-
-def _posting(body: type[BaseModel] | None, media_type: str) -> dict[str, Any]:
-    """How a route that takes a body is described: its body is read by hand, after the key is checked."""
-    schema = {"$ref": f"#/components/schemas/{body.__name__}"} if body else {"type": "string", "format": "binary"}
-    return {
-        "status_code": 202,
-        "tags": ["tickets"],
-        "responses": _problems(400, 401, 403, 413, 415, 422, 500, 503),
-        "openapi_extra": {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}},
-    }
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

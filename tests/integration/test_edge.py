@@ -18,7 +18,7 @@ from schemas.codec import decode
 from schemas.ingress import TicketReceived
 from schemas.outcome import Outcome, TicketSettled
 from schemas.topics import Topic
-from streams.ingress.edge import EdgeLimits
+from streams.ingress.doors import EdgeLimits
 from streams.ingress.serve import EdgeOptions, serve_edge
 
 KEY = {"Authorization": "Bearer s"}

@@ -19,7 +19,8 @@ from schemas.event import Event
 from schemas.ingress import Channel, Proof, TicketReceived, ticket_id
 from schemas.outcome import Outcome, TicketSettled
 from schemas.topics import Topic
-from streams.ingress.edge import Doors, EdgeLimits, create_edge, keys_of
+from streams.ingress.doors import Doors, EdgeLimits, keys_of
+from streams.ingress.edge import create_edge
 from streams.ingress.outcomes import OutcomeView
 from streams.ingress.serve import options_of
 from streams.metrics import Metrics

@@ -1,0 +1,202 @@
+"""What every door of the edge shares: who asks, how a body is read, and how a ticket is accepted.
+
+A door is a file of its own with `routes`, an APIRouter that `create_edge` includes. What it needs beside this is one
+optional field of `Doors`.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ValidationError
+
+from processors.errors import DependencyDown
+from processors.ingress import LanguageOf, TooLarge
+from processors.ingress.api import ApiKey
+from processors.ingress.email import MAX_MAIL_BYTES, Mailbox
+from processors.ports import Clock
+from schemas.event import Stage, Step
+from schemas.ingress import MAX_MESSAGE_BYTES, TicketReceived
+from schemas.topics import Header, Topic
+from streams.ingress.outcomes import OutcomeView
+from streams.ingress.problem import MEDIA_TYPE, Refused
+from streams.metrics import Metrics
+from streams.step import Publish
+
+M = TypeVar("M", bound=BaseModel)
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True)
+class EdgeLimits:
+    """How much the edge takes, and how long it waits."""
+
+    ticket_bytes: int = MAX_MESSAGE_BYTES
+    mail_bytes: int = MAX_MAIL_BYTES
+    publish_within: float = 10.0  # seconds for Kafka's acknowledgement
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What the edge works with."""
+
+    publish: Publish  # raises DependencyDown where Kafka does not acknowledge
+    keys: Mapping[str, ApiKey]  # by the SHA-256 of the key, hex: `keys_of`
+    mailbox: Mailbox
+    outcomes: OutcomeView
+    clock: Clock
+    metrics: Metrics
+    language: LanguageOf | None = None
+    limits: EdgeLimits = EdgeLimits()
+
+
+def keys_of(keys: Iterable[tuple[str, ApiKey]]) -> dict[str, ApiKey]:
+    """Keys as the edge holds them: hashed, so that a look-up takes no longer for a key that is almost right."""
+    return {_digest(secret): key for secret, key in keys}
+
+
+class Accepted(BaseModel):
+    """Kafka has the ticket: it is settled sooner or later, whatever happens."""
+
+    ticket_id: UUID
+    conversation: str
+
+
+def doors_of(request: Request) -> Doors:
+    """The doors of the app that serves this request."""
+    doors: Doors = request.app.state.doors
+    return doors
+
+
+InDoors = Annotated[Doors, Depends(doors_of)]
+
+
+# -- who asks
+
+_bearer = HTTPBearer(auto_error=False, description="The API key.")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The API key, where Authorization is taken.")
+
+
+def authenticate(
+    doors: InDoors,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    header: Annotated[str | None, Security(_header)],
+) -> ApiKey:
+    """The key that came with the request, before anything of its body is read.
+
+    Raises:
+        Refused: 401, there is none or it is unknown.
+    """
+    given = bearer.credentials if bearer else header
+    if not given:
+        raise _unauthorised("send an API key as Authorization: Bearer KEY or as X-API-Key")
+    key = doors.keys.get(_digest(given))
+    if key is None:
+        raise _unauthorised("this API key is unknown")
+    return key
+
+
+def _unauthorised(detail: str) -> Refused:
+    return Refused(401, detail, field="Authorization", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+Authenticated = Annotated[ApiKey, Depends(authenticate)]
+
+
+# -- reading and publishing
+
+
+async def body_of(request: Request, media_type: str, limit: int) -> bytes:
+    """The body, never more of it than the limit.
+
+    Raises:
+        Refused: 415, it is something else; 413, it is too large.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
+        raise Refused(415, f"send the body as {media_type}", field="Content-Type")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(415, "send the body uncompressed", field="Content-Encoding")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge("body", limit)
+    return bytes(body)
+
+
+def parsed(model: type[M], raw: bytes) -> M:
+    """A body as what it should be.
+
+    Raises:
+        Refused: 400, it is no JSON; 422, it is something else.
+    """
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        if fault["type"] == "json_invalid":
+            raise Refused(400, f"the body is no JSON: {fault['msg']}", field="body") from None
+        raise Refused(422, fault["msg"], field=place_of(fault["loc"])) from None
+
+
+def place_of(loc: Iterable[int | str]) -> str:
+    """Where in a body a fault lies."""
+    return ".".join(str(part) for part in loc) or "body"
+
+
+async def accept(ticket: TicketReceived, began: float, request: Request, doors: Doors) -> Accepted:
+    """Publish, wait for the acknowledgement, and only then promise anything.
+
+    Raises:
+        DependencyDown: Kafka does not acknowledge; it may have the ticket all the same.
+    """
+    took_ms = (doors.clock.monotonic() - began) * 1000
+    done = Step(stage=Stage.INGRESS, started_at=ticket.received_at, took_ms=took_ms)
+    event = ticket.model_copy(update={"steps": (done,)})
+    published = doors.clock.monotonic()
+    try:
+        async with asyncio.timeout(doors.limits.publish_within):
+            await doors.publish(Topic.INBOUND, ticket.conversation, event, _trace(request))
+    except TimeoutError:
+        raise DependencyDown("Kafka", "no acknowledgement in time") from None
+    doors.metrics.publish_seconds.observe(doors.clock.monotonic() - published)
+    doors.metrics.accepted.labels(ticket.channel.value).inc()
+    doors.outcomes.accept(ticket)
+    return Accepted(ticket_id=ticket.ticket_id, conversation=ticket.conversation)
+
+
+def _trace(request: Request) -> tuple[tuple[str, bytes], ...]:
+    """The caller's trace goes on with the ticket (W3C Trace Context)."""
+    parent = request.headers.get("traceparent", "")
+    return ((Header.TRACEPARENT.value, parent.encode()),) if TRACEPARENT.fullmatch(parent) else ()
+
+
+# -- how a route is described
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The refusals of a route."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def posting(body: type[BaseModel] | None, media_type: str) -> dict[str, Any]:
+    """How a route that takes a body is described: its body is read by hand, after the key is checked."""
+    schema = {"$ref": f"#/components/schemas/{body.__name__}"} if body else {"type": "string", "format": "binary"}
+    return {
+        "status_code": 202,
+        "tags": ["tickets"],
+        "responses": problems(400, 401, 403, 413, 415, 422, 500, 503),
+        "openapi_extra": {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}},
+    }
