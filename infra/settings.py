@@ -250,7 +250,7 @@ class Settings(BaseSettings):
 
     # What people see
     worker_port: int = Field(
-        8701, ge=0, le=65535, description="Port of a worker's /metrics and /health. 0: any free one."
+        8701, ge=0, le=65535, description="Port of a worker's /livez, /readyz and /metrics. 0: any free one."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line logged.")
 

@@ -70,7 +70,7 @@ def start_processes(settings: Settings, say: Say) -> None:
             if lock is not None:
                 running[name].spawn([sys.executable, "-m", "sluice.main", *arguments], lock, {})
     worker_url = f"http://{settings.edge_host}:{settings.worker_port}"
-    _await(running[WORKER], f"{worker_url}/health")
+    _await(running[WORKER], f"{worker_url}/readyz")
     say("workers: router, retrieval, resolution, gate, outcome are reading")
     _await(running[EDGE], f"{edge_url(settings)}/readyz")
     say(f"edge: {edge_url(settings)}")

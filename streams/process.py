@@ -15,8 +15,6 @@ from mode.threads import WorkerThread
 from mode.types import ServiceT
 
 from processors.errors import DependencyDown
-from streams.stage import Surroundings, build
-from streams.step import StageDefinition
 from streams.transport import App
 
 QUIET = {"mode": logging.WARNING, "faust": logging.WARNING, "aiokafka": logging.WARNING}
@@ -85,9 +83,8 @@ async def _threads_ended() -> None:
             await asyncio.to_thread(thread.join, THREADS_END_WITHIN)
 
 
-async def operate(services: Sequence[ServiceT], definitions: Sequence[StageDefinition], around: Surroundings) -> int:
+async def operate(services: Sequence[ServiceT], apps: Sequence[App]) -> int:
     """Run stages, after the services they need, and return the exit code."""
-    apps = [build(definition, around) for definition in definitions]
     code = await Process(services, apps, loop=asyncio.get_running_loop()).until_done()
     logger.info("stopped with exit code %d", code)
     return code

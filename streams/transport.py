@@ -5,7 +5,9 @@ fixes reach into private parts, so their presence is checked when this module is
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import faust
@@ -54,7 +56,11 @@ SETTINGS: dict[str, Any] = {
 }
 
 PRIVATE = (
-    (driver.AIOKafkaConsumerThread, ("_ensure_consumer", "_create_worker_consumer", "seek_to_committed")),
+    (
+        driver.AIOKafkaConsumerThread,
+        ("_consumer", "_ensure_consumer", "_create_worker_consumer", "seek_to_committed"),
+    ),
+    (GroupCoordinator, ("_do_heartbeat", "_do_rejoin_group")),
     (
         driver.Consumer,
         ("_new_consumer_thread", "_commit_offsets", "_add_gap", "force_commit", "on_buffer_full", "on_buffer_drop"),
@@ -64,8 +70,8 @@ PRIVATE = (
     (TableManager, ("_update_channels", "recovery")),
 )
 PRIVATE_NAMES = (
-    (GroupCoordinator.__init__, ("_pending_exception", "_coordination_task")),
-    (AIOKafkaConsumer.__init__, ("_isolation_level", "_coordinator", "_subscription")),
+    (GroupCoordinator.__init__, ("_pending_exception", "_coordination_task", "generation")),
+    (AIOKafkaConsumer.__init__, ("_isolation_level", "_coordinator", "_subscription", "_closed")),
 )
 
 
@@ -97,6 +103,24 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
 
     mundane_level = "debug"
     starts: Mapping[Partition, int] = {}  # first offset of each partition in this assignment
+    heard_at = float("-inf")  # monotonic seconds; when the group's coordinator last took a join or a heartbeat
+
+    async def on_start(self) -> None:
+        """Connect. The coordinator waits for a subscription, so no heartbeat comes before it is listened to."""
+        await super().on_start()
+        coordinator: Any = self._ensure_consumer()._coordinator
+        coordinator._do_heartbeat = self._noting(coordinator._do_heartbeat)
+        coordinator._do_rejoin_group = self._noting(coordinator._do_rejoin_group)
+
+    def _noting(self, ask: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
+        """aiokafka keeps the time of its last good heartbeat in a local variable."""
+
+        async def noting(*arguments: object) -> bool:
+            if taken := await ask(*arguments):
+                self.heard_at = time.monotonic()
+            return taken
+
+        return noting
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ANN401
         read_any_header()
@@ -191,6 +215,18 @@ class SafeTransport(driver.Transport):
     Consumer = SafeConsumer
 
 
+@dataclass(frozen=True)
+class Membership:
+    """Where a stage stands with its consumer group, at one moment."""
+
+    joined: bool = False  # it holds a generation: the coordinator counts it among the group's members
+    assigned: bool = False  # the group has decided on its partitions; none, as others hold them all, is a decision
+    heard_at: float = float("-inf")  # monotonic seconds; when the coordinator last took a join or a heartbeat
+    fault: BaseException | None = None  # the group is gone for good
+    stopping: bool = False
+    crash: BaseException | None = None  # of this stage, or of another part of its process
+
+
 class Watchdog(Service):
     """Crashes the app when its consumer group is gone, or when records never arrived.
 
@@ -208,7 +244,7 @@ class Watchdog(Service):
     async def _watch(self) -> None:
         while not self.should_stop:
             await self.sleep(WATCH_EVERY)
-            if (error := self._fault()) is not None:
+            if (error := self.app.membership().fault) is not None:
                 self.log.critical("the consumer group's coordination ended: %s", type(error).__name__)
                 await self.app.crash(error)
 
@@ -222,19 +258,6 @@ class Watchdog(Service):
                 await self.app.crash(error)
             except (TimeoutError, KafkaError):
                 continue  # Kafka does not answer: looked at again
-
-    def _fault(self) -> BaseException | None:
-        thread: Any = getattr(self.app.consumer, "_thread", None)
-        consumer: Any = getattr(thread, "_consumer", None)
-        coordinator: Any = getattr(consumer, "_coordinator", None)
-        task: asyncio.Task[None] | None = getattr(coordinator, "_coordination_task", None)
-        if task is None or consumer._closed:
-            return None
-        if (pending := coordinator._pending_exception) is not None:
-            return cast(BaseException, pending)
-        if task.done():
-            return (None if task.cancelled() else task.exception()) or RuntimeError("coordination ended")
-        return None
 
 
 class Boot(BootStrategy):
@@ -293,10 +316,39 @@ class App(faust.App):
         await self.flight.drain()
         await cast(SafeConsumer, consumer).force_commit()
 
+    def membership(self) -> Membership:
+        """Where the stage stands with its group. On the app's own event loop."""
+        if not self.started:
+            return Membership()
+        thread = cast(SafeConsumerThread | None, getattr(self.consumer, "_thread", None))
+        consumer: Any = thread._consumer if thread is not None else None
+        coordinator: Any = getattr(consumer, "_coordinator", None)
+        if thread is None or coordinator is None:
+            return Membership(stopping=self.should_stop, crash=self.crash_reason)
+        subscription = consumer._subscription.subscription
+        return Membership(
+            joined=coordinator.generation > 0,
+            assigned=subscription is not None and subscription.assignment is not None,
+            heard_at=thread.heard_at,
+            fault=None if consumer._closed else _fault(coordinator),
+            stopping=self.should_stop,
+            crash=self.crash_reason,
+        )
+
     def report_expired(self, tp: TopicPartition, count: int) -> None:
         """Retention removed messages that were never read: they are lost, and nobody may overlook it."""
         self.metrics.expired.labels(self.stage).inc(count)
         self.log.critical("%s[%d]: retention removed %d unread messages", tp.topic, tp.partition, count)
+
+
+def _fault(coordinator: Any) -> BaseException | None:  # noqa: ANN401
+    """Why a group's coordination has ended; None while it goes on."""
+    if (pending := coordinator._pending_exception) is not None:
+        return cast(BaseException, pending)
+    task: asyncio.Task[None] = coordinator._coordination_task
+    if not task.done():
+        return None
+    return (None if task.cancelled() else task.exception()) or RuntimeError("coordination ended")
 
 
 class FaustSource:

@@ -31,14 +31,14 @@ from schemas.event import Stage
 from schemas.router import Tier
 from streams.flight import Limits
 from streams.gate import GateLimits, gate
-from streams.health import Health, serve_health
+from streams.health import Bounds, Health, serve_health
 from streams.metrics import Metrics
 from streams.outcome import OutcomeLimits, outcome
 from streams.process import operate
 from streams.resolution import resolution
 from streams.retrieval import RetrievalLimits, retrieval
 from streams.router import router
-from streams.stage import Surroundings
+from streams.stage import Surroundings, build
 from streams.step import StageDefinition
 from streams.switch import SwitchMirror, SwitchReader
 
@@ -114,8 +114,9 @@ class WorkerOptions:
     limits: Limits = field(default_factory=Limits)
     slot: str | None = None  # this worker's place, for static group membership
     session_timeout: float = 15.0  # seconds until a worker that says nothing loses its partitions
-    health_port: int | None = None  # where /metrics and /health are served; None: nowhere, 0: any free port
+    health_port: int | None = None  # where /livez, /readyz and /metrics are served; None: nowhere, 0: any free port
     health_host: str = "127.0.0.1"
+    listening: Callable[[int], None] = lambda port: None  # told that port, once it is bound
     group_prefix: str = "sluice"
 
 
@@ -152,6 +153,7 @@ LAYERS: Mapping[Stage, Callable[[Parts, Switch], StageDefinition]] = {
         conversations=parts.conversations,
         helpdesk=parts.helpdesk,
         switch=switch,
+        policy=parts.policy,
         clock=parts.clock,
         limits=OutcomeLimits(parts.claim_lease, parts.helpdesk_deadline),
     ),
@@ -188,12 +190,15 @@ async def _run(
             slot=options.slot,
             session_timeout=options.session_timeout,
         )
-        health = Health(parts.clock, metrics)
-        definitions = [layer(parts, switch) for stage, layer in LAYERS.items() if stage in stages]
-        with ExitStack() as stack:
-            if options.health_port is not None:
-                stack.enter_context(serve_health(options.health_host, options.health_port, health))
-            return await operate([*services, health], definitions, around)
+        apps = [build(layer(parts, switch), around) for stage, layer in LAYERS.items() if stage in stages]
+        bounds = Bounds(session=options.session_timeout, switch=options.switch_staleness)
+        health = Health(parts.clock, metrics, members=apps, switch_age=switch.age, bounds=bounds)
+        async with health.watching():
+            with ExitStack() as stack:
+                if options.health_port is not None:
+                    port = stack.enter_context(serve_health(options.health_host, options.health_port, health))
+                    options.listening(port)
+                return await operate(services, apps)
 
 
 def _switch(

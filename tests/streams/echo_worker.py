@@ -23,9 +23,10 @@ from schemas.event import Stage
 from schemas.ingress import TicketReceived
 from schemas.topics import Topic
 from streams.flight import Flight, Limits, Ticket
+from streams.health import Bounds, Health, serve_health
 from streams.metrics import Metrics
 from streams.process import configure_logging, operate
-from streams.stage import Surroundings
+from streams.stage import Surroundings, build
 from streams.step import Incoming, Input, Outgoing, Record, StageDefinition
 
 FAULTS = {"bug": ZeroDivisionError, "reject": Rejected, "later": TryLater}
@@ -77,16 +78,17 @@ async def main(bootstrap: str, group: str, log: Path, given: dict[str, str]) -> 
     read = read_ticket if given.get("read") == "ticket" else read_order
     definition = StageDefinition(Stage.ROUTER, (Input(Topic.INBOUND.value, read, Echo(log)),))
     async with Producer(bootstrap) as producer:
+        metrics = Metrics(CollectorRegistry())
+        clock, session = SystemClock(), 6.0
         around = Surroundings(
-            bootstrap,
-            producer.publish,
-            SystemClock(),
-            Metrics(CollectorRegistry()),
-            limits,
-            group_prefix=group,
-            session_timeout=6.0,
+            bootstrap, producer.publish, clock, metrics, limits, group_prefix=group, session_timeout=session
         )
-        return await operate([], [definition], around)
+        app = build(definition, around)
+        health = Health(clock, metrics, members=[app], bounds=Bounds(session=session))
+        async with health.watching():
+            with serve_health("127.0.0.1", 0, health) as port:
+                log.with_name(f"port-{os.getpid()}").write_text(str(port))
+                return await operate([], [app])
 
 
 def drop_once(marker: Path) -> None:

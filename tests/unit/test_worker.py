@@ -1,48 +1,131 @@
 """A worker process from outside: its health, its log, and its refusal of a Faust it was not written for."""
 
+import asyncio
 import logging
-from urllib.error import HTTPError
-from urllib.request import urlopen
+from dataclasses import dataclass, replace
 
+import httpx
 import pytest
+from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from schemas.topics import STAGES
 from streams import transport
-from streams.health import Health, serve_health
+from streams.health import Bounds, Health, Sight, life, reading_fault, serve_health
 from streams.metrics import Metrics
 from streams.process import LINES, Rarely
+from streams.transport import Membership
 from streams.worker import LAYERS
+
+WELL = Membership(joined=True, assigned=True, heard_at=100.0)
 
 
 class Clock:
     """Stands still until it is set."""
 
-    seconds = 0.0
+    seconds = 100.0
 
     def monotonic(self) -> float:
         return self.seconds
 
 
-async def test_health_and_metrics_are_served() -> None:
-    health = Health(Clock(), Metrics(CollectorRegistry()))  # type: ignore[arg-type]
+@dataclass
+class Member:
+    """A stage that is where the test puts it."""
+
+    found: Membership = WELL
+    stage: str = "gate"
+
+    def membership(self) -> Membership:
+        return self.found
+
+
+def health_of(*members: Member, switch_age: float = 0.0) -> Health:
+    metrics = Metrics(CollectorRegistry())
+    health = Health(Clock(), metrics, members=members, switch_age=lambda: switch_age)  # type: ignore[arg-type]
+    health.look()
+    return health
+
+
+def ask(health: Health, path: str) -> tuple[int, dict[str, str]]:
+    with serve_health("127.0.0.1", 0, health) as port:
+        response = httpx.get(f"http://127.0.0.1:{port}{path}")
+    return response.status_code, response.json()["parts"]
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong"),
+    [
+        (WELL, None),
+        (replace(WELL, heard_at=85.0), None),
+        (replace(WELL, heard_at=84.0), "has not been answered by its group's coordinator for 16 s"),
+        (replace(WELL, assigned=False), "has no assignment from its consumer group yet"),
+        (replace(WELL, joined=False), "is not a member of its consumer group"),
+        (replace(WELL, fault=KafkaError()), "has lost its consumer group: KafkaError"),
+        (replace(WELL, stopping=True), "is stopping"),
+        (replace(WELL, stopping=True, crash=ZeroDivisionError()), "stops after a crash: ZeroDivisionError"),
+        (Membership(), "is not a member of its consumer group"),
+    ],
+)
+def test_a_stage_reads_when_its_group_knows_it_and_answers_it(found: Membership, wrong: str | None) -> None:
+    assert reading_fault(found, now=100.0, session=15.0) == wrong
+
+
+@pytest.mark.parametrize(
+    ("sight", "late"),
+    [
+        (Sight(at=100.0, stages={}, switch_age=0.0), set()),
+        (Sight(at=70.0, stages={}, switch_age=0.0), set()),
+        (Sight(at=69.0, stages={}, switch_age=0.0), {"event loop"}),
+        (Sight(at=100.0, stages={}, switch_age=0.0, crashed_at=40.0), set()),
+        (Sight(at=100.0, stages={}, switch_age=0.0, crashed_at=39.0), {"process"}),
+    ],
+)
+def test_a_process_lives_while_its_loop_runs_and_it_ends_after_a_crash(sight: Sight, late: set[str]) -> None:
+    assert {part for part, state in life(sight, 100.0, Bounds()).items() if state != "ok"} == late
+
+
+@pytest.mark.parametrize(
+    ("age", "state"),
+    [
+        (0.0, "ok"),
+        (float("inf"), "has not been read to its end yet"),
+        (7.0, "was up to date, 7 s ago"),
+    ],
+)
+def test_a_worker_is_ready_only_with_a_fresh_switch(age: float, state: str) -> None:
+    assert health_of(switch_age=age).ready()["switch"] == state
+
+
+def test_a_ready_worker_says_so_part_by_part() -> None:
+    health = health_of(Member())
+    assert ask(health, "/readyz") == (200, {"event loop": "ok", "gate": "ok", "switch": "ok"})
+    assert ask(health, "/livez") == (200, {"event loop": "ok", "process": "ok"})
+
+
+def test_one_stage_out_of_its_group_makes_the_worker_not_ready_and_leaves_it_alive() -> None:
+    health = health_of(Member(), Member(Membership(), "router"))
+    status, parts = ask(health, "/readyz")
+    assert (status, parts["gate"]) == (503, "ok")
+    assert parts["router"] == "is not a member of its consumer group"
+    assert ask(health, "/livez")[0] == 200
+
+
+async def test_the_loop_s_looks_are_what_is_told() -> None:
+    member = Member(Membership())
+    health = health_of(member)
+    member.found = WELL
+    async with health.watching():
+        await asyncio.sleep(0)
+    assert health.ready()["gate"] == "ok"
+
+
+def test_metrics_are_served_and_an_unknown_path_is_none_of_them() -> None:
+    health = health_of()
     health.metrics.handled.labels("gate").inc()
     with serve_health("127.0.0.1", 0, health) as port:
-        assert urlopen(f"http://127.0.0.1:{port}/health").status == 200
-        assert b'sluice_handled_total{stage="gate"} 1.0' in urlopen(f"http://127.0.0.1:{port}/metrics").read()
-
-
-async def test_a_stuck_event_loop_is_not_healthy() -> None:
-    clock = Clock()
-    health = Health(clock, Metrics(CollectorRegistry()))  # type: ignore[arg-type]
-    clock.seconds = 60.0
-    with (
-        serve_health("127.0.0.1", 0, health) as port,
-        pytest.raises(HTTPError, match="503") as refused,
-        urlopen(f"http://127.0.0.1:{port}/health"),
-    ):
-        pass
-    refused.value.close()
+        assert 'sluice_handled_total{stage="gate"} 1.0' in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 404
 
 
 def line(name: str) -> logging.LogRecord:

@@ -1,0 +1,39 @@
+"""A worker's /livez and /readyz on a broker that comes and goes."""
+
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from infra.kafka.local import LocalKafka
+from tests.streams.conftest import Crew, eventually, orders
+
+
+def asked(worker: subprocess.Popen[bytes], folder: Path, path: str) -> tuple[int, str]:
+    """The status, and what the stage is said to be; 0 before the worker listens."""
+    file = folder / f"port-{worker.pid}"
+    if not file.exists():
+        return 0, ""
+    response = httpx.get(f"http://127.0.0.1:{file.read_text()}{path}")
+    return response.status_code, response.json()["parts"].get("router", "")
+
+
+def test_members_are_ready_with_partitions_or_standing_by_without(crew: Crew, tmp_path: Path) -> None:
+    crew.send(*orders(1))
+    workers = [crew.start() for _ in range(4)]  # each topic has three partitions
+    for worker in workers:
+        eventually(lambda worker=worker: asked(worker, tmp_path, "/readyz") == (200, "ok"))
+    eventually(lambda: crew.results() == {"0"})
+
+
+def test_a_worker_whose_coordinator_is_gone_is_alive_and_not_ready(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    crew = Crew(own_kafka.bootstrap, tmp_path)
+    try:
+        worker = crew.start()
+        eventually(lambda: asked(worker, tmp_path, "/readyz") == (200, "ok"))
+        own_kafka.kill()
+        eventually(lambda: "not been answered" in asked(worker, tmp_path, "/readyz")[1])
+        assert asked(worker, tmp_path, "/readyz")[0] == 503
+        assert asked(worker, tmp_path, "/livez")[0] == 200
+    finally:
+        crew.end()
