@@ -107,6 +107,7 @@ class Policy(_Table):
     facts: dict[str, tuple[FactKind, ...]] = Field(default_factory=dict)
     frontier: tuple[str, ...] = ()  # intents whose drafts the frontier model writes
     sla_minutes_of: Sla = Field(alias="sla_minutes")
+    acknowledge: dict[Channel, Annotated[str, Field(min_length=1, max_length=1000)]] = Field(default_factory=dict)
     reply_expiry: Minuted = Field(alias="reply_expiry_minutes")
     _hash: str = PrivateAttr("")
 
@@ -151,6 +152,10 @@ class Policy(_Table):
     def reply_expiry_minutes(self, channel: Channel) -> int:
         """Minutes after which an approved reply is too old to be sent."""
         return self.reply_expiry.of(channel)
+
+    def acknowledgement(self, channel: Channel) -> str | None:
+        """What a customer is told once when a person takes over; None where nothing is said on this channel."""
+        return self.acknowledge.get(channel)
 
     def intent_of(self, rule: str) -> str:
         """The intent under which a hard rule's tickets are filed."""

@@ -222,6 +222,17 @@ class Item:
     due_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class AcknowledgeRequest:
+    """A wish to tell a customer that a person will answer."""
+
+    conversation: str
+    key: str  # of the revision that was handed over
+    channel: Channel
+    intent: str
+    customer_id: str | None
+
+
 class Conversations(Protocol):
     """Admission, claims and the people's queue: what must be exact. One idempotent transaction each."""
 
@@ -245,6 +256,10 @@ class Conversations(Protocol):
     async def take_over(self, conversation: str, person: str) -> None: ...
 
     async def give_back(self, conversation: str) -> None: ...
+
+    async def may_acknowledge(self, request: AcknowledgeRequest) -> bool: ...  # true once; it is not asked back
+
+    async def acknowledged(self, request: AcknowledgeRequest, text: str) -> None: ...  # it went out: the transcript
 
     async def open_item(self, item: Item) -> UUID: ...  # the same key opens it once
 

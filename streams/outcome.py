@@ -1,9 +1,12 @@
 """Outcome: deliver what was approved, hand over what was not, and bring every dead letter before a person."""
 
+import logging
 from dataclasses import dataclass, replace
 
+from processors.acknowledge import acknowledge
 from processors.errors import Conflict
 from processors.outcome import DeadLetter, Settlement, bury, deliver, hand_over
+from processors.policy import Policy
 from processors.ports import Clock, Conversations, Helpdesk, Switch
 from schemas.codec import EVENT_ON, Undecodable, decode
 from schemas.event import Stage
@@ -11,6 +14,8 @@ from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.ingress import TicketReceived
 from schemas.topics import STAGES, Header, Topic, dead_topic
 from streams.step import Incoming, Input, Outgoing, Record, StageDefinition, carrying, letter_header
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,13 @@ class OutcomeLimits:
 
 
 def outcome(
-    *, conversations: Conversations, helpdesk: Helpdesk, switch: Switch, clock: Clock, limits: OutcomeLimits
+    *,
+    conversations: Conversations,
+    helpdesk: Helpdesk,
+    switch: Switch,
+    policy: Policy,
+    clock: Clock,
+    limits: OutcomeLimits,
 ) -> StageDefinition:
     """`tickets.auto-send`, `tickets.escalation` and every dead topic to `tickets.outcome`.
 
@@ -46,7 +57,17 @@ def outcome(
         settlement = await hand_over(
             incoming.event, conversations=conversations, helpdesk=helpdesk, clock=clock, deadline=limits.deadline
         )
-        return outgoing(settlement)
+        note = await acknowledge(
+            incoming.event,
+            policy.acknowledgement(incoming.event.ticket.channel),
+            conversations=conversations,
+            helpdesk=helpdesk,
+            switch=switch,
+            clock=clock,
+            deadline=limits.deadline,
+        )
+        logger.debug("acknowledgement: %s", note.result)
+        return (*outgoing(settlement), *outgoing(Settlement(note.settled)))
 
     async def the_dead(incoming: Incoming[DeadLetter]) -> tuple[Outgoing, ...]:
         return outgoing(await bury(incoming.event, conversations=conversations, clock=clock))

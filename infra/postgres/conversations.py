@@ -1,15 +1,18 @@
 """Admission, claims and the people's queue in Postgres: every method is one call of one SQL function."""
 
 import json
+from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
 
 from infra.postgres.pool import Pool, fetch, fetch_value, storable, storable_json
 from processors.errors import Conflict, TryLater
-from processors.ports import Claim, ClaimRequest, ClaimStatus, Item
+from processors.ports import AcknowledgeRequest, Claim, ClaimRequest, ClaimStatus, Item
 from schemas.gate import Decision
 from schemas.ingress import TicketReceived
 from schemas.router import Admission
+
+ACKNOWLEDGE_EVERY = timedelta(days=1)
 
 
 class PostgresConversations:
@@ -107,6 +110,16 @@ class PostgresConversations:
         """Make a conversation the bot's again."""
         await fetch(self._pool, "give_back", {"conversation": conversation})
 
+    async def may_acknowledge(self, request: AcknowledgeRequest) -> bool:
+        """Take the right to tell the customer that a person will answer; once a day and conversation."""
+        parameters = {**_told(request), "key": request.key, "intent": request.intent, "period": ACKNOWLEDGE_EVERY}
+        granted: bool = await fetch_value(self._pool, "may_acknowledge", parameters)
+        return granted
+
+    async def acknowledged(self, request: AcknowledgeRequest, text: str) -> None:
+        """Add the acknowledgement that went out to the transcript."""
+        await fetch(self._pool, "acknowledged", {**_told(request), "text": storable(text)})
+
     async def open_item(self, item: Item) -> UUID:
         """Put something on the people's queue; the same key opens it once and answers the same id."""
         parameters = {
@@ -135,6 +148,11 @@ class PostgresConversations:
             "at": decision.decided_at,
         }
         await fetch(self._pool, "record_decision", parameters)
+
+
+def _told(request: AcknowledgeRequest) -> dict[str, object]:
+    conversation = storable(request.conversation)
+    return {"conversation": conversation, "customer": request.customer_id, "channel": request.channel.value}
 
 
 def body_hash(ticket: TicketReceived) -> str:

@@ -37,6 +37,16 @@ select open_item(
     %(intent)s
 );
 
+-- name: may_acknowledge
+-- Take the right to tell the customer, once, that a person will answer.
+select may_acknowledge(
+    %(conversation)s, %(key)s, %(channel)s, %(intent)s, %(customer)s, %(period)s
+);
+
+-- name: acknowledged
+-- Add the acknowledgement that went out to the transcript.
+select acknowledged(%(conversation)s, %(customer)s, %(channel)s, %(text)s);
+
 -- name: record_decision
 -- Keep the gate's decision on a revision.
 select record_decision(%(ticket)s, %(revision)s, %(disposition)s, %(rule)s, %(record)s, %(at)s);

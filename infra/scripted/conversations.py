@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from infra.crm import Customer, Record
-from infra.postgres.conversations import body_hash, intent_of
+from infra.postgres.conversations import ACKNOWLEDGE_EVERY, body_hash, intent_of
 from infra.scripted.switch import ScriptedSwitchTable
 from processors.errors import Conflict, TryLater
-from processors.ports import Claim, ClaimRequest, ClaimStatus, Clock, Conversations, Item
+from processors.ports import AcknowledgeRequest, Claim, ClaimRequest, ClaimStatus, Clock, Conversations, Item
 from schemas.gate import Decision
 from schemas.ingress import Identity, Proof, TicketReceived
 from schemas.router import Admission, Author, EarlierTicket, Message
@@ -55,6 +55,7 @@ class _State:
     claims: dict[tuple[str, int], _Claimed] = field(default_factory=dict)
     items: dict[str, tuple[UUID, Item]] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)  # item key to person
+    acknowledged: dict[str, datetime] = field(default_factory=dict)  # conversation to the last time
     decisions: dict[tuple[UUID, int], Decision] = field(default_factory=dict)
 
 
@@ -235,6 +236,27 @@ class ScriptedConversations(Conversations):
         for item in self.items:
             if item.conversation == conversation:
                 self._state.held.pop(item.key, None)
+
+    async def may_acknowledge(self, request: AcknowledgeRequest) -> bool:
+        """Take the right to tell the customer that a person will answer; once a day and conversation."""
+        place = self._state.places.get(request.conversation)
+        stop = self._switch.stopping(request.channel, request.intent, request.customer_id)
+        if place is None or place.person is not None or stop is not None:
+            return False
+        since = self._clock.now() - ACKNOWLEDGE_EVERY
+        said = [m.message for m in self._state.messages if m.conversation == request.conversation]
+        lately = any(m.author is Author.BOT and m.at > since for m in said)
+        before = self._state.acknowledged.get(request.conversation)
+        if lately or (before is not None and before > since):
+            return False
+        self._state.acknowledged[request.conversation] = self._clock.now()
+        return True
+
+    async def acknowledged(self, request: AcknowledgeRequest, text: str) -> None:
+        """Add the acknowledgement that went out to the transcript."""
+        revision = self._state.places[request.conversation].revision
+        message = Message(author=Author.BOT, text=text, at=self._clock.now())
+        self._state.messages.append(_Written(request.conversation, revision, request.customer_id, message))
 
     async def open_item(self, item: Item) -> UUID:
         """Put something on the people's queue, once per key."""

@@ -18,7 +18,7 @@ from infra.scripted.conversations import ScriptedConversations
 from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import as_role
 from processors.errors import Conflict, TryLater
-from processors.ports import ClaimRequest, ClaimStatus, Conversations, Item, ItemKind, SwitchTable
+from processors.ports import AcknowledgeRequest, ClaimRequest, ClaimStatus, Conversations, Item, ItemKind, SwitchTable
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.gate import Decision, Disposition
 from schemas.ingress import Channel, Identity, Proof, TicketReceived, ticket_id
@@ -380,3 +380,38 @@ class TestPeople:
         await desk.router.admit(ticket())
         for number in (1, 1, 2):
             await desk.outcome.record_decision(ticket(number).ticket_id, 1, DECISION)
+
+
+# -- acknowledgements
+
+
+def note(number: int = 1) -> AcknowledgeRequest:
+    return AcknowledgeRequest("k", f"{number}:acknowledge", Channel.API, "order_status", "cus_1")
+
+
+async def test_a_hand_over_is_acknowledged_once_a_conversation(desk: Desk) -> None:
+    await desk.router.admit(ticket())
+    await arm(desk)
+    assert await desk.outcome.may_acknowledge(note())
+    await desk.outcome.acknowledged(note(), "A colleague will answer.")
+    assert not await desk.second.may_acknowledge(note())
+    assert not await desk.second.may_acknowledge(note(2))
+    admitted = await desk.router.admit(ticket(2))
+    assert [said.text for said in admitted.transcript] == ["Hello?", "A colleague will answer."]
+
+
+async def test_nothing_is_acknowledged_after_an_automatic_reply(desk: Desk) -> None:
+    await desk.router.admit(ticket())
+    await arm(desk)
+    await desk.outcome.claim(request_for())
+    await desk.outcome.mark_sent("1:1", delivery="d", text="Answer")
+    await desk.router.admit(ticket(2))
+    assert not await desk.outcome.may_acknowledge(note(2))
+
+
+async def test_nothing_is_acknowledged_while_stopped_or_where_a_person_is(desk: Desk) -> None:
+    await desk.router.admit(ticket())
+    assert not await desk.outcome.may_acknowledge(note())  # nobody armed it
+    await arm(desk)
+    await desk.people.take_over("k", "Pia")
+    assert not await desk.outcome.may_acknowledge(note())

@@ -10,6 +10,7 @@ from infra.settings import as_role
 
 ANN, BEN, NOBODY = (UUID(int=n) for n in (1, 2, 3))
 GUARDED = (
+    "acknowledgement",
     "claim",
     "conversation",
     "crm_customer",
@@ -38,6 +39,7 @@ insert into claim (conversation, revision, key, ticket_id, actor, channel, inten
     from unnest(array['ann', 'ben']) as who;
 insert into item (key, kind, conversation, revision, reason, event) values
     ('item-ann', 'suggest', 'k-ann', 1, '', ''), ('item-ben', 'suggest', 'k-ben', 1, '', '');
+insert into acknowledgement (key, conversation) values ('note-ann', 'k-ann'), ('note-ben', 'k-ben');
 insert into decision (ticket_id, revision, disposition, rule, record, decided_at) values
     ('00000000-0000-0000-0000-000000000001', 1, 'auto', '6', '{}', now()),
     ('00000000-0000-0000-0000-000000000002', 1, 'auto', '6', '{}', now());
@@ -102,6 +104,8 @@ READS = [
     ("outcome", "claim", "key", {"conversation": "k-ben"}, ["key-ben"]),
     ("outcome", "item", "key", {}, []),
     ("outcome", "item", "key", {"key": "item-ben"}, ["item-ben"]),
+    ("outcome", "acknowledgement", "key", {"customer": "ann"}, []),
+    ("outcome", "acknowledgement", "key", {"conversation": "k-ben"}, ["note-ben"]),
     ("outcome", "decision", "ticket_id", {}, []),
     ("outcome", "decision", "ticket_id", {"ticket": str(BEN)}, [BEN]),
     ("outcome", "helpdesk_delivery", "key", {}, []),

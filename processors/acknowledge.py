@@ -1,0 +1,83 @@
+"""Tell a customer once that a person will answer, where the policy has words for it.
+
+An acknowledgement is an automatic message: it obeys the switch like a reply, is never sent to a machine, and goes out
+at most once per conversation and period, so that two answering machines have nothing to talk about.
+"""
+
+from dataclasses import dataclass
+
+from processors.errors import SluiceError
+from processors.ports import AcknowledgeRequest, Clock, Conversations, Helpdesk, Reply, Switch
+from schemas.control import SwitchState
+from schemas.gate import Disposition, TicketEscalated
+from schemas.outcome import Outcome, TicketSettled
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """What came of it: the event for tickets.outcome, or why there is none."""
+
+    settled: TicketSettled | None
+    result: str  # sent, or a short reason; a label of a metric
+
+
+async def acknowledge(  # noqa: PLR0913  each is a port or a limit of its own
+    escalated: TicketEscalated,
+    text: str | None,
+    *,
+    conversations: Conversations,
+    helpdesk: Helpdesk,
+    switch: Switch,
+    clock: Clock,
+    deadline: float,
+) -> Acknowledged:
+    """Send the policy's words for this channel, if this ticket was handed over and nothing speaks against it.
+
+    The right to send is taken before the call and never given back: a failed call is a note that was not sent, not one
+    that is sent twice. Nothing is raised for it, as the hand-over stands in any case; `deadline` is in seconds.
+
+    Raises:
+        DependencyDown: Postgres does not answer.
+    """
+    ticket, intent, customer = escalated.ticket, escalated.route.intent, escalated.admission.customer_id
+    view = switch.view(channel=ticket.channel, intent=intent, customer_id=customer)
+    obstacle = _obstacle(escalated, text, view.state)
+    if text is None or obstacle is not None:
+        return Acknowledged(None, obstacle or "no words")
+    key = f"{ticket.ticket_id}:{escalated.admission.revision}:acknowledge"
+    request = AcknowledgeRequest(ticket.conversation, key, ticket.channel, intent, customer)
+    if not await conversations.may_acknowledge(request):
+        return Acknowledged(None, "not again")
+    try:
+        delivery = await helpdesk.reply(Reply(key, ticket, text, ()), deadline)
+    except SluiceError as failure:
+        return Acknowledged(None, type(failure).__name__)
+    await conversations.acknowledged(request, text)
+    return Acknowledged(_settled(escalated, text, delivery, clock), "sent")
+
+
+def _obstacle(escalated: TicketEscalated, text: str | None, state: SwitchState) -> str | None:
+    """Why there is nothing to send, before anybody is asked."""
+    reasons = {
+        "no words": text is None,
+        "a draft waits": escalated.decision.disposition is not Disposition.HANDOFF,
+        "from a machine": escalated.ticket.marks.automatic,
+        "stopped": state is not SwitchState.AUTO,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _settled(escalated: TicketEscalated, text: str, delivery: str, clock: Clock) -> TicketSettled:
+    return TicketSettled(
+        ticket_id=escalated.ticket.ticket_id,
+        conversation=escalated.ticket.conversation,
+        revision=escalated.admission.revision,
+        channel=escalated.ticket.channel,
+        account=escalated.ticket.account,
+        intent=escalated.route.intent,
+        outcome=Outcome.ACKNOWLEDGED,
+        text=text,
+        delivery=delivery,
+        received_at=escalated.ticket.received_at,
+        settled_at=clock.now(),
+    )
