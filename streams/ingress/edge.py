@@ -44,7 +44,7 @@ from streams.ingress.doors import (
     posting,
     problems,
 )
-from streams.ingress.outcomes import Known
+from streams.ingress.outcomes import SILENT, Known
 from streams.ingress.problem import Problem, Refused
 from streams.metrics import Metrics
 
@@ -151,9 +151,12 @@ async def livez() -> dict[str, str]:
 
 
 async def readyz(doors: InDoors) -> dict[str, str]:
-    """The edge has read the latest outcomes, so Kafka answers and every state can be told."""
+    """The edge has read the latest outcomes and Kafka answers it, so tickets are taken and every state can be told."""
     if not doors.outcomes.caught_up:
         raise Refused(503, "tickets.outcome is not read to its end yet", headers={"Retry-After": "1"})
+    silent = doors.clock.monotonic() - doors.outcomes.answered_at
+    if silent > SILENT:
+        raise Refused(503, f"Kafka has not answered for {silent:.0f} s", headers={"Retry-After": RETRY_AFTER})
     return {"status": "ready"}
 
 

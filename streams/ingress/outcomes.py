@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -29,6 +29,9 @@ from streams.retry import pause
 KEPT = 50_000  # tickets
 LOOKBACK = timedelta(hours=1)  # how far a fresh edge reads back
 POLL_MS = 200
+ASK_EVERY = 3.0  # seconds; a consumer that gets nothing does not tell an outage from a quiet topic
+ANSWERS_WITHIN = 5.0  # seconds
+SILENT = 15.0  # seconds without an answer after which Kafka counts as away
 GONE_OUT = frozenset({Outcome.SENT, Outcome.APPROVED, Outcome.EDITED})  # their text has reached the customer
 
 logger = logging.getLogger(__name__)
@@ -54,6 +57,7 @@ class OutcomeView:
         self._kept = kept
         self._tickets: OrderedDict[UUID, Known] = OrderedDict()
         self.caught_up = False  # whether the topic was read to its end once
+        self.answered_at = float("-inf")  # monotonic seconds; when Kafka last answered the reader
 
     def __len__(self) -> int:
         return len(self._tickets)
@@ -107,7 +111,7 @@ class OutcomeReader:
     """Fills a view from the topic, for as long as it runs; an outage is waited for."""
 
     def __init__(self, bootstrap: Address, view: OutcomeView, clock: Clock, metrics: Metrics) -> None:
-        self._bootstrap, self._view, self._metrics = bootstrap, view, metrics
+        self._bootstrap, self._view, self._clock, self._metrics = bootstrap, view, clock, metrics
         self._since = clock.now() - LOOKBACK
         metrics.outcomes_known.set_function(lambda: len(view))
 
@@ -133,6 +137,17 @@ class OutcomeReader:
             if not self._view.caught_up:
                 positions = [await consumer.position(partition) >= end for partition, end in ends.items()]
                 self._view.caught_up = all(positions)
+            await self._ask(consumer, list(ends))
+
+    async def _ask(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+        """Find out now and then whether Kafka is there."""
+        if self._clock.monotonic() - self._view.answered_at < ASK_EVERY:
+            return
+        asked = self._clock.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWERS_WITHIN):
+                await consumer.end_offsets(partitions)
+                self._view.answered_at = asked
 
     async def _seek(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
         """Go to where reading begins; where it has to arrive to be up to date."""

@@ -1,9 +1,10 @@
 """The edge as a process: its producer, its view of outcomes and its server on one event loop, until a signal."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import uvicorn
@@ -27,6 +28,8 @@ from streams.metrics import Metrics
 MOST_AT_ONCE = 1000  # requests; beyond it the server answers 503
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DRAIN_WITHIN = 15  # seconds for the requests in flight
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,12 @@ async def serve_edge(
     @asynccontextmanager
     async def beside(_: FastAPI) -> AsyncIterator[None]:
         reading = asyncio.create_task(OutcomeReader(options.bootstrap, outcomes, clock, metrics).run())
+        reading.add_done_callback(server.end_with)
         try:
             yield  # the producer connects with the first ticket, so that the edge starts while Kafka is away
         finally:
             reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
+            await asyncio.wait([reading])
             await producer.stop()
 
     server = _Server(_config(create_edge(doors, beside), options))
@@ -104,7 +107,7 @@ async def serve_edge(
         host, port = socket.getsockname()[:2]
         listening(f"http://{host}:{port}")
         await server.serve(sockets=[socket])
-    return 0 if server.started else 1
+    return 0 if server.started and not server.failed else 1
 
 
 def _config(app: FastAPI, options: EdgeOptions) -> uvicorn.Config:
@@ -121,6 +124,14 @@ def _config(app: FastAPI, options: EdgeOptions) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
+    failed = False
+
+    def end_with(self, beside: "asyncio.Task[None]") -> None:
+        """Stop when what runs beside the server ends on its own: that is a bug, and a restart mends more than it."""
+        if not beside.cancelled():
+            logger.critical("the edge stops after a crash: %s", type(beside.exception()).__name__)
+            self.failed = self.should_exit = True
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """End on a signal and return; uvicorn's own would raise the signal again and spoil the exit code."""

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import httpx
+import pytest
 from confluent_kafka import Consumer
 
 from infra.clock import SystemClock
+from infra.kafka.local import LocalKafka
 from infra.kafka.producer import Producer
 from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
@@ -19,22 +21,26 @@ from schemas.ingress import TicketReceived
 from schemas.outcome import Outcome, TicketSettled
 from schemas.topics import Topic
 from streams.ingress.doors import EdgeLimits
+from streams.ingress.outcomes import OutcomeReader
 from streams.ingress.serve import EdgeOptions, serve_edge
 
 KEY = {"Authorization": "Bearer s"}
 
 
-@asynccontextmanager
-async def edge(bootstrap: str) -> AsyncIterator[httpx.AsyncClient]:
-    options = EdgeOptions(
+def options_at(bootstrap: str) -> EdgeOptions:
+    return EdgeOptions(
         bootstrap=bootstrap,
         keys=[("s", ApiKey("shop", "service"))],
         mailbox=Mailbox("support@shop.example"),
         port=0,
         limits=EdgeLimits(publish_within=5.0),
     )
+
+
+@asynccontextmanager
+async def edge(bootstrap: str) -> AsyncIterator[httpx.AsyncClient]:
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve_edge(options, SystemClock(), listening=address.set_result))
+    serving = asyncio.create_task(serve_edge(options_at(bootstrap), SystemClock(), listening=address.set_result))
     async with httpx.AsyncClient(base_url=await address, headers=KEY, timeout=20) as client:
         yield client
     signal.raise_signal(signal.SIGTERM)
@@ -51,7 +57,7 @@ async def until(client: httpx.AsyncClient, path: str, wanted: str) -> str:
 
 async def test_a_ticket_goes_to_kafka_and_its_outcome_comes_back(kafka_topics: str) -> None:
     async with edge(kafka_topics) as client, Producer(kafka_topics) as producer:
-        await until(client, "/readyz", "ready")
+        await until(client, "/readyz", '"ready"')
         taken = (await client.post("/v1/tickets", json={"body": "Where is it?"})).json()
         inbound = first_inbound(kafka_topics)
         assert str(inbound.ticket_id) == taken["ticket_id"]
@@ -77,6 +83,19 @@ async def test_an_edge_without_kafka_answers_that_nothing_is_safe() -> None:
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert (await client.get("/readyz")).status_code == 503
         assert (await client.get("/livez")).status_code == 200
+
+
+async def test_an_edge_whose_kafka_went_away_is_alive_and_not_ready(own_kafka: LocalKafka) -> None:
+    async with edge(own_kafka.bootstrap) as client:
+        await until(client, "/readyz", '"ready"')
+        own_kafka.kill()
+        assert "503" in await until(client, "/readyz", "has not answered")
+        assert (await client.get("/livez")).status_code == 200
+
+
+async def test_an_edge_whose_reader_crashed_ends_with_1(kafka_topics: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OutcomeReader, "_seek", lambda self, consumer: {}["a bug"])
+    assert await asyncio.wait_for(serve_edge(options_at(kafka_topics), SystemClock()), 20) == 1
 
 
 def sent(ticket: UUID) -> TicketSettled:

@@ -292,11 +292,21 @@ def test_the_view_forgets_the_oldest_first() -> None:
 # -- operations
 
 
-async def test_the_edge_is_ready_once_it_has_read_the_outcomes(client: httpx.AsyncClient, doors: Doors) -> None:
+@pytest.mark.parametrize(
+    ("caught_up", "silent", "wrong"),
+    [
+        (False, 0, "tickets.outcome is not read to its end yet"),
+        (True, 0, None),
+        (True, 60, "Kafka has not answered for 60 s"),
+    ],
+)
+async def test_the_edge_is_ready_while_it_has_the_outcomes_and_kafka_answers(
+    client: httpx.AsyncClient, doors: Doors, caught_up: bool, silent: float, wrong: str | None
+) -> None:
+    doors.outcomes.caught_up, doors.outcomes.answered_at = caught_up, doors.clock.monotonic() - silent
+    ready = await client.get("/readyz")
+    assert (ready.status_code, ready.json().get("detail")) == ((503, wrong) if wrong else (200, None))
     assert (await client.get("/livez")).status_code == 200
-    assert (await client.get("/readyz")).status_code == 503
-    doors.outcomes.caught_up = True
-    assert (await client.get("/readyz")).status_code == 200
 
 
 async def test_what_happens_is_counted(client: httpx.AsyncClient) -> None:

@@ -1,6 +1,7 @@
 """A worker's /livez and /readyz on a broker that comes and goes."""
 
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -18,11 +19,15 @@ def asked(worker: subprocess.Popen[bytes], folder: Path, path: str) -> tuple[int
     return response.status_code, response.json()["parts"].get("router", "")
 
 
+def ready(worker: subprocess.Popen[bytes], folder: Path) -> bool:
+    return asked(worker, folder, "/readyz") == (200, "ok")
+
+
 def test_members_are_ready_with_partitions_or_standing_by_without(crew: Crew, tmp_path: Path) -> None:
     crew.send(*orders(1))
     workers = [crew.start() for _ in range(4)]  # each topic has three partitions
     for worker in workers:
-        eventually(lambda worker=worker: asked(worker, tmp_path, "/readyz") == (200, "ok"))
+        eventually(partial(ready, worker, tmp_path))
     eventually(lambda: crew.results() == {"0"})
 
 
@@ -30,7 +35,7 @@ def test_a_worker_whose_coordinator_is_gone_is_alive_and_not_ready(own_kafka: Lo
     crew = Crew(own_kafka.bootstrap, tmp_path)
     try:
         worker = crew.start()
-        eventually(lambda: asked(worker, tmp_path, "/readyz") == (200, "ok"))
+        eventually(partial(ready, worker, tmp_path))
         own_kafka.kill()
         eventually(lambda: "not been answered" in asked(worker, tmp_path, "/readyz")[1])
         assert asked(worker, tmp_path, "/readyz")[0] == 503
