@@ -2,11 +2,6 @@
 
 A reply goes out under a claim, and a claim is asked for before anything else is looked at: whether this reply went out
 before is known only there, and a sent reply must not become a draft because the switch was thrown meanwhile.
-
-An ambiguous claim (a worker died between claim and mark) is settled by asking the helpdesk under the idempotency key.
-It knows the reply: sent. It cannot be asked: parked on a person's list, never sent again. It says that it did nothing:
-the claim is released and asked for anew, which only one worker is granted, and the same key goes out again. The first
-worker cannot still be sending: it starts a call only when the lease outlives the call's deadline.
 """
 
 import base64
@@ -14,11 +9,10 @@ import json
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
-from processors.errors import Conflict, DependencyDown, TryLater, Undeliverable
+from processors.delivery import Desk, Obstacle, Sent, deliver_once
+from processors.errors import Conflict, Undeliverable
 from processors.ports import (
-    Claim,
     ClaimRequest,
-    ClaimStatus,
     Clock,
     Conversations,
     HandOver,
@@ -45,18 +39,6 @@ class Settlement:
     divert: TicketEscalated | None = None  # for tickets.escalation
 
 
-@dataclass(frozen=True)
-class _Desk:
-    """What a delivery works with."""
-
-    conversations: Conversations
-    helpdesk: Helpdesk
-    switch: Switch
-    clock: Clock
-    lease: float  # seconds
-    deadline: float  # seconds
-
-
 async def deliver(  # noqa: PLR0913  each is a port or a limit of its own
     approved: ReplyApproved,
     *,
@@ -75,77 +57,36 @@ async def deliver(  # noqa: PLR0913  each is a port or a limit of its own
         TryLater: another worker holds the claim, or the helpdesk asks to wait; nothing was sent by this call.
         DependencyDown: Postgres or the helpdesk does not answer. The same call again finds out what happened.
     """
-    desk = _Desk(conversations, helpdesk, switch, clock, lease, deadline)
-    began = clock.monotonic()
-    claim = await conversations.claim(_request(approved, lease))
-    if claim.status is ClaimStatus.AMBIGUOUS:
-        return await _clear_up(approved, desk)
-    return await _act(approved, claim, began, desk)
+    delivery = await deliver_once(
+        Reply(approved.idempotency_key, approved.ticket, approved.draft.text, approved.draft.sentences),
+        _request(approved, lease),
+        Desk(conversations, helpdesk, clock, lease, deadline),
+        obstacle=lambda: _obstacle(approved, switch, clock),
+    )
+    match delivery.sent:
+        case Sent.NOW | Sent.BEFORE:
+            await conversations.record_decision(
+                approved.ticket.ticket_id, approved.admission.revision, approved.decision
+            )
+            return Settlement(settled_of(approved, Outcome.SENT, clock, delivery=delivery.reference))
+        case Sent.PARKED:
+            return await _parked(approved, conversations, clock)
+        case Sent.SUPERSEDED:
+            return Settlement(settled_of(approved, Outcome.SUPERSEDED, clock, reason=delivery.detail or None))
+        case Sent.REFUSED:
+            return _divert(approved, delivery.why, delivery.detail)
 
 
-async def _clear_up(approved: ReplyApproved, desk: _Desk) -> Settlement:
-    """A lease ran out between claim and mark."""
-    key = approved.idempotency_key
-    try:
-        delivery = await desk.helpdesk.find(key, approved.ticket.channel)
-    except LookupError:
-        return await _park(approved, desk)
-    if delivery is not None:
-        return await _mark(approved, delivery, desk)
-    await _give_back(key, desk)
-    began = desk.clock.monotonic()
-    claim = await desk.conversations.claim(_request(approved, desk.lease))
-    return await _act(approved, claim, began, desk)
-
-
-async def _act(approved: ReplyApproved, claim: Claim, began: float, desk: _Desk) -> Settlement:
-    match claim.status:
-        case ClaimStatus.GRANTED:
-            return await _send(approved, began, desk)
-        case ClaimStatus.SENT:
-            return await _sent(approved, claim.delivery, desk)
-        case ClaimStatus.PARKED:
-            return await _parked(approved, desk)
-        case ClaimStatus.SUPERSEDED:
-            return Settlement(_settled(approved, Outcome.SUPERSEDED, desk.clock, reason=claim.detail or None))
-        case ClaimStatus.LEASED | ClaimStatus.AMBIGUOUS:
-            raise TryLater("another worker holds the claim", after=desk.lease)
-        case ClaimStatus.TAKEN_OVER | ClaimStatus.STOPPED | ClaimStatus.UNKNOWN:
-            return _divert(approved, claim.status.value, claim.detail)
-
-
-async def _send(approved: ReplyApproved, began: float, desk: _Desk) -> Settlement:
-    """Send under the claim just granted. Whoever is certain that nothing went out gives the claim back."""
-    key = approved.idempotency_key
-    if (obstacle := _obstacle(approved, desk)) is not None:
-        await _give_back(key, desk)
-        return _divert(approved, *obstacle)
-    if desk.clock.monotonic() - began + desk.deadline >= desk.lease:
-        await _give_back(key, desk)
-        raise TryLater("too little of the lease is left for the call")
-    reply = Reply(key, approved.ticket, approved.draft.text, approved.draft.sentences)
-    try:
-        delivery = await desk.helpdesk.reply(reply, desk.deadline)
-    except Undeliverable as refused:
-        await _give_back(key, desk)
-        return _divert(approved, "undeliverable", str(refused))
-    except (TryLater, DependencyDown) as failure:
-        if not isinstance(failure, DependencyDown) or failure.untouched:
-            await _give_back(key, desk)
-        raise
-    return await _mark(approved, delivery, desk)
-
-
-def _obstacle(approved: ReplyApproved, desk: _Desk) -> tuple[str, str] | None:
+def _obstacle(approved: ReplyApproved, switch: Switch, clock: Clock) -> Obstacle | None:
     """Why a granted reply stays here all the same: too old, or stopped by what this worker knows of the switch."""
-    if desk.clock.now() >= approved.expires_at:
-        return "expired", f"it was to go out before {approved.expires_at.isoformat(timespec='seconds')}"
-    view = desk.switch.view(
+    if clock.now() >= approved.expires_at:
+        return Obstacle("expired", f"it was to go out before {approved.expires_at.isoformat(timespec='seconds')}")
+    view = switch.view(
         channel=approved.ticket.channel,
         intent=approved.route.intent,
         customer_id=approved.admission.customer_id,
     )
-    return None if view.state is SwitchState.AUTO else ("stopped", f"the switch is {view.state}: {view.why}")
+    return None if view.state is SwitchState.AUTO else Obstacle("stopped", f"the switch is {view.state}: {view.why}")
 
 
 def _request(approved: ReplyApproved, lease: float) -> ClaimRequest:
@@ -162,41 +103,10 @@ def _request(approved: ReplyApproved, lease: float) -> ClaimRequest:
     )
 
 
-async def _mark(approved: ReplyApproved, delivery: str, desk: _Desk) -> Settlement:
-    await desk.conversations.mark_sent(approved.idempotency_key, delivery=delivery, text=approved.draft.text)
-    return await _sent(approved, delivery, desk)
-
-
-async def _sent(approved: ReplyApproved, delivery: str | None, desk: _Desk) -> Settlement:
-    """Settle a reply that is marked as sent, now or before."""
-    await desk.conversations.record_decision(approved.ticket.ticket_id, approved.admission.revision, approved.decision)
-    return Settlement(_settled(approved, Outcome.SENT, desk.clock, delivery=delivery))
-
-
-async def _give_back(key: str, desk: _Desk) -> None:
-    """Release a claim under which nothing was sent.
-
-    Raises:
-        TryLater: another worker has it, or has ended it meanwhile: the next try sees how.
-    """
-    try:
-        await desk.conversations.release_claim(key)
-    except LookupError:
-        raise TryLater("another worker ended the claim") from None
-
-
-async def _park(approved: ReplyApproved, desk: _Desk) -> Settlement:
-    try:
-        await desk.conversations.park(approved.idempotency_key)
-    except LookupError:
-        raise TryLater("another worker ended the claim") from None
-    return await _parked(approved, desk)
-
-
-async def _parked(approved: ReplyApproved, desk: _Desk) -> Settlement:
+async def _parked(approved: ReplyApproved, conversations: Conversations, clock: Clock) -> Settlement:
     reason = "it may have been sent, and the helpdesk cannot be asked: look there before answering"
-    item = await desk.conversations.open_item(_item(approved, ItemKind.PARKED, f"{_key(approved)}:parked", reason))
-    return Settlement(_settled(approved, Outcome.PARKED, desk.clock, reason=reason, item_id=item))
+    item = await conversations.open_item(item_of(approved, ItemKind.PARKED, f"{_key(approved)}:parked", reason))
+    return Settlement(settled_of(approved, Outcome.PARKED, clock, reason=reason, item_id=item))
 
 
 def _divert(approved: ReplyApproved, status: str, detail: str) -> Settlement:
@@ -240,14 +150,14 @@ async def hand_over(
     suggest = escalated.decision.disposition is not Disposition.HANDOFF
     kind = ItemKind.SUGGEST if suggest else ItemKind.HANDOFF
     reason = "; ".join(escalated.decision.reasons) or escalated.decision.rule
-    item = await conversations.open_item(_item(escalated, kind, _key(escalated), reason))
+    item = await conversations.open_item(item_of(escalated, kind, _key(escalated), reason))
     await conversations.record_decision(escalated.ticket.ticket_id, escalated.admission.revision, escalated.decision)
     try:
         delivery = await helpdesk.hand_over(_hand_over(escalated), deadline)
     except Undeliverable as refused:
         delivery, reason = None, f"{reason}; the helpdesk refused it: {refused}"
     outcome = Outcome.SUGGESTED if suggest else Outcome.HANDED_OFF
-    return Settlement(_settled(escalated, outcome, clock, reason=reason, delivery=delivery, item_id=item))
+    return Settlement(settled_of(escalated, outcome, clock, reason=reason, delivery=delivery, item_id=item))
 
 
 def _hand_over(escalated: TicketEscalated) -> HandOver:
@@ -265,7 +175,8 @@ def _key(event: ReplyApproved | TicketEscalated) -> str:
     return f"{event.ticket.ticket_id}:{event.admission.revision}"
 
 
-def _item(event: ReplyApproved | TicketEscalated, kind: ItemKind, key: str, reason: str) -> Item:
+def item_of(event: ReplyApproved | TicketEscalated, kind: ItemKind, key: str, reason: str) -> Item:
+    """An event as something a person has to look at."""
     return Item(
         key=key,
         kind=kind,
@@ -279,7 +190,7 @@ def _item(event: ReplyApproved | TicketEscalated, kind: ItemKind, key: str, reas
     )
 
 
-def _settled(
+def settled_of(
     event: ReplyApproved | TicketEscalated,
     outcome: Outcome,
     clock: Clock,
@@ -288,6 +199,7 @@ def _settled(
     delivery: str | None = None,
     item_id: UUID | None = None,
 ) -> TicketSettled:
+    """What happened to an event's ticket."""
     return TicketSettled(
         ticket_id=event.ticket.ticket_id,
         conversation=event.ticket.conversation,
