@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from processors.policy import Policy, RuleHit, amount_rule, hard_rule
 from processors.ports import Source, SwitchView, Verifier
+from processors.reply_window import within_window
 from schemas.control import SwitchState
 from schemas.gate import Decision, Disposition, ReplyApproved, SentenceCheck, SourceUsed, TicketEscalated
 from schemas.ingress import Proof
@@ -375,7 +376,7 @@ def leave(drafted: ReplyDrafted, decision: Decision, policy: Policy) -> ReplyApp
             decision=decision,
             idempotency_key=f"{drafted.ticket.ticket_id}:{drafted.admission.revision}",
             switch_epoch=decision.switch_epoch,
-            expires_at=decision.decided_at + expiry,
+            expires_at=within_window(decision.decided_at + expiry, drafted.ticket),
         )
     return TicketEscalated(
         ticket=drafted.ticket,
@@ -385,7 +386,7 @@ def leave(drafted: ReplyDrafted, decision: Decision, policy: Policy) -> ReplyApp
         draft=drafted.draft,
         decision=decision,
         summary=summary_of(drafted, decision),
-        due_at=due_at(decision, policy, decision.decided_at),
+        due_at=within_window(due_at(decision, policy, decision.decided_at), drafted.ticket),
     )
 
 
@@ -402,7 +403,8 @@ def _who(drafted: ReplyDrafted) -> str:
 
 
 def _wants(drafted: ReplyDrafted) -> str:
-    said = " ".join(f"{drafted.ticket.subject}: {drafted.ticket.body}".split()).removeprefix(": ")
+    text = drafted.ticket.body or drafted.ticket.body_full  # a picture without words has a note there
+    said = " ".join(f"{drafted.ticket.subject}: {text}".split()).removeprefix(": ")
     cut = said if len(said) <= QUOTED else f"{said[:QUOTED].rsplit(' ', 1)[0]} …"
     return f"Wants ({drafted.route.intent.replace('_', ' ')}): {cut}"
 

@@ -349,3 +349,23 @@ def test_a_decision_leaves_as_the_event_it_names() -> None:
     assert isinstance(sent, ReplyApproved)
     assert sent.idempotency_key == f"{TICKET.ticket_id}:1"
     assert isinstance(kept, TicketEscalated)
+
+
+WHATSAPP = {"channel": Channel.WHATSAPP}
+CLOSES = timedelta(hours=23, minutes=55)  # after the message
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(hours=23, minutes=30), timedelta(days=2)])
+def test_nothing_on_whatsapp_outlives_its_window(age: timedelta) -> None:
+    drafted = with_part("ticket", **WHATSAPP, received_at=AT - age)
+    sent = leave(drafted, decided(DRAFTED), POLICY)
+    kept = leave(drafted, decided(ROWS[0][1]), POLICY)
+    assert isinstance(sent, ReplyApproved)
+    assert isinstance(kept, TicketEscalated)
+    assert sent.expires_at == min(AT + timedelta(minutes=60), AT - age + CLOSES)
+    assert kept.due_at == min(AT + timedelta(minutes=60), AT - age + CLOSES)
+
+
+def test_a_person_reads_what_came_without_words() -> None:
+    drafted = with_part("ticket", subject="", body="", body_full="[image]")
+    assert "Wants (delivery time): [image]" in summary_of(drafted, decided(drafted))
