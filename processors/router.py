@@ -11,7 +11,7 @@ from processors.policy import Policy, RuleHit, Thresholds, amount_rule, asks_of_
 from processors.ports import Classification, Classifier, Ledger, LedgerEntry, Model, Prompt, Shown, SwitchView
 from schemas.control import SwitchState
 from schemas.event import Probability, Value
-from schemas.ingress import TicketReceived
+from schemas.ingress import Channel, TicketReceived
 from schemas.router import Admission, Author, Band, Route, Tier
 
 UNKNOWN = "unknown"  # the intent of a ticket that no classifier has read
@@ -59,7 +59,7 @@ def readable(ticket: TicketReceived, admission: Admission) -> str:
 
 
 def _unreadable(ticket: TicketReceived, text: str, policy: Policy) -> RuleHit | None:
-    if not any(sign.isalnum() for sign in text):
+    if not any(sign.isalnum() for sign in text) or not f"{ticket.subject}{ticket.body}".strip():
         return RuleHit("nothing_to_read", "the message has no text")
     if ticket.language is not None and ticket.language not in policy.languages:
         return RuleHit("language", f"written in {ticket.language!r}, which the help centre does not cover")
@@ -145,6 +145,8 @@ def _limits(ticket: TicketReceived, admission: Admission, found: Classification,
         yield _Limit(Band.SUGGEST, "automatic_message", "a machine wrote this message: it gets no automatic answer")
     if admission.owner != "bot":
         yield _Limit(Band.SUGGEST, "owned_by_person", "a person has taken this conversation over")
+    if ticket.channel is Channel.WHATSAPP and ticket.attachments:
+        yield _Limit(Band.SUGGEST, "unseen_picture", "what was sent beside the words is part of the question")
     wish = wish_of(ticket)
     if wish:
         yield _Limit(

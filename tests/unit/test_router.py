@@ -22,7 +22,7 @@ from processors.ports import (
 )
 from processors.router import ClassifyReply, ModelClassifier, readable, route
 from schemas.control import SwitchState
-from schemas.ingress import Channel, Marks, TicketReceived
+from schemas.ingress import Attachment, Channel, Marks, TicketReceived
 from schemas.router import Admission, Author, Band, Message, Route, Tier
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +113,7 @@ async def test_a_classifier_that_is_down_is_waited_for() -> None:
     ("changes", "rule"),
     [
         ({"body": " -- ", "subject": ""}, "nothing_to_read"),
+        ({"body": "", "subject": " "}, "nothing_to_read"),
         ({"language": "de"}, "language"),
         ({"body": "word " * 9000}, "too_long"),
     ],
@@ -145,6 +146,21 @@ async def test_what_needs_a_look_is_only_suggested(
     decided = await routed(given, found, admission)
     assert (decided.band, decided.rule) == (Band.SUGGEST, rule)
     assert decided.reasons
+
+
+async def test_a_picture_without_words_is_not_read_as_the_message_before_it() -> None:
+    earlier = (Message(author=Author.CUSTOMER, text="How long does standard delivery take?", at=NOW),)
+    found = await routed(ticket(""), SURE, PROVED.model_copy(update={"transcript": earlier}))
+    assert (found.band, found.rule) == (Band.ESCALATE, "nothing_to_read")
+
+
+@pytest.mark.parametrize(("channel", "band"), [(Channel.WHATSAPP, Band.SUGGEST), (Channel.EMAIL, Band.AUTO)])
+async def test_in_a_messenger_a_picture_is_part_of_the_question(channel: Channel, band: Band) -> None:
+    policy = POLICY.model_copy(update={"channels": {channel: Band.AUTO}})
+    picture = Attachment(name="image", media_type="image/jpeg", size=0, sha256="")
+    given = ticket(channel=channel, attachments=(picture,))
+    found = await route(given, PROVED, policy=policy, classifier=ScriptedClassifier(answers=[SURE]))
+    assert found.band is band
 
 
 async def test_the_same_record_question_is_answered_once_identity_is_proved() -> None:
