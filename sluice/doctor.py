@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 
 from infra.kafka.admin import Admin
 from infra.kafka.local import kafka_available
+from infra.kafka.reason import reason
 from infra.kafka.running import running_kafka
 from infra.postgres.local import find_postgres
 from infra.postgres.migrate import MigrationError, status
@@ -71,7 +72,8 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
     try:
         states = Admin(running.brokers).describe_topics() if running.keeps_data else ()
     except KafkaException as error:
-        yield Finding("Kafka", "wrong", f"{running.bootstrap}: {error}", "KAFKA_BOOTSTRAP_SERVERS")
+        why = reason(running.brokers, error.args[0].str())
+        yield Finding("Kafka", "wrong", f"{running.bootstrap}: {why}", "KAFKA_BOOTSTRAP_SERVERS")
         return
     yield Finding("Kafka", "ok", f"{running.kind} at {running.bootstrap}")
     differing = [f"{state.spec.name}: {'; '.join(state.differences)}" for state in states if state.differences]

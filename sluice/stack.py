@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx
+from confluent_kafka import KafkaException
 
 from infra.daemon import Daemon
 from infra.kafka.admin import Admin
+from infra.kafka.reason import reason
 from infra.kafka.running import RunningKafka, ensure_kafka
 from infra.postgres.local import RunningPostgres, ensure_postgres
 from infra.postgres.migrate import migrate
@@ -46,7 +48,11 @@ def start_services(settings: Settings, *, allow_memory: bool, say: Say) -> Servi
         say(f"Postgres: {'embedded' if postgres.local else 'yours'}")
         kafka = starting.result()
     if kafka.keeps_data:
-        Admin(kafka.brokers).create_topics()
+        try:
+            Admin(kafka.brokers).create_topics()
+        except KafkaException as error:
+            why = reason(kafka.brokers, error.args[0].str())
+            raise StackFailed(f"Kafka at {kafka.bootstrap}: {why}") from None
     kinds = {"configured": "yours", "local": "a local Apache Kafka", "memory": "in-process, MEMORY ONLY"}
     say(f"Kafka: {kinds[kafka.kind]} at {kafka.bootstrap}")
     return Services(kafka, postgres)

@@ -1,12 +1,15 @@
 """`sluice topics`: create and describe every topic, from the one list in `schemas/topics.py`."""
 
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from confluent_kafka import KafkaException
 
 from infra.kafka.admin import Admin
+from infra.kafka.reason import reason
+from infra.kafka.security import Address
 from sluice.reach import bootstrap
-from sluice.terminal import WRONG, AsJson, console, print_json, read_settings, show
+from sluice.terminal import DOWN, WRONG, AsJson, console, fail, print_json, read_settings, show
 
 app = typer.Typer(add_completion=False, help="The Kafka topics of Sluice.", no_args_is_help=True)
 
@@ -14,7 +17,11 @@ app = typer.Typer(add_completion=False, help="The Kafka topics of Sluice.", no_a
 @app.command(epilog="Example: KAFKA_BOOTSTRAP_SERVERS=kafka:9092 sluice topics create")
 def create(as_json: AsJson = False) -> None:
     """Create the topics that are missing; existing ones are left as they are."""
-    created = Admin(bootstrap(read_settings())).create_topics()
+    brokers = bootstrap(read_settings())
+    try:
+        created = Admin(brokers).create_topics()
+    except KafkaException as error:
+        _fail(brokers, error)
     if as_json:
         print_json({"created": created})
     else:
@@ -27,7 +34,11 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Show every topic beside what it should be. Exit code 1 when one is missing or differs."""
-    states = Admin(bootstrap(read_settings())).describe_topics()
+    brokers = bootstrap(read_settings())
+    try:
+        states = Admin(brokers).describe_topics()
+    except KafkaException as error:
+        _fail(brokers, error)
     rows = [
         {
             "topic": state.spec.name,
@@ -42,3 +53,7 @@ def describe(
     show(rows, title="Topics", as_json=as_json)
     if any(state.differences for state in states):
         raise typer.Exit(WRONG)
+
+
+def _fail(brokers: Address, error: KafkaException) -> NoReturn:
+    fail(f"Kafka at {brokers}: {reason(brokers, error.args[0].str())}", DOWN)

@@ -7,9 +7,10 @@ import typer
 from infra.kafka.local import KafkaFailed, KafkaUnavailable
 from infra.kafka.running import running_kafka
 from infra.postgres.local import PostgresFailed, find_postgres
+from infra.settings import SettingsError
 from sluice.reach import key_file
 from sluice.stack import StackFailed, daemons, ensure_key, start_processes, start_services, stop_processes
-from sluice.terminal import DOWN, AsJson, console, fail, print_json, read_settings
+from sluice.terminal import DOWN, USAGE, AsJson, console, fail, print_json, read_settings
 
 
 def up(
@@ -35,6 +36,8 @@ def up(
             start_processes(settings, console.print)
     except (KafkaUnavailable, KafkaFailed, PostgresFailed, StackFailed) as error:
         fail(str(error), DOWN)
+    except SettingsError as error:
+        fail(str(error), USAGE)
     console.print(f"logs: {settings.home / 'run'}; API keys: {key_file(settings)}; stop with `sluice down`")
 
 

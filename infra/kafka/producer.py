@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from infra.kafka.closing import close
+from infra.kafka.reason import reason
 from infra.kafka.security import Address, brokers
 from processors.errors import DependencyDown, Rejected
 from schemas.codec import encode
@@ -108,7 +109,8 @@ class Producer:
             await producer.start()
         except KafkaError as error:
             await close(producer)
-            raise DependencyDown("Kafka", type(error).__name__) from None
+            why = await asyncio.to_thread(reason, self._bootstrap, type(error).__name__)
+            raise DependencyDown("Kafka", why) from None
         return producer
 
     async def _forget(self, producer: AIOKafkaProducer, error: KafkaError) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from infra.kafka.reason import reason
 from infra.kafka.security import Address, brokers
 from processors.errors import DependencyDown
 
@@ -49,7 +50,7 @@ class Reader:
             self._assign(topics, since)
         except KafkaException as error:
             self._consumer.close()
-            raise DependencyDown("Kafka", error.args[0].str()) from None
+            raise DependencyDown("Kafka", reason(bootstrap, error.args[0].str())) from None
 
     def __enter__(self) -> "Reader":
         return self

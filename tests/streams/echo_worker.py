@@ -17,6 +17,8 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from infra.kafka.producer import Producer
+from infra.kafka.security import Brokers, security_of
+from infra.settings import load_settings
 from processors.errors import DependencyDown, Rejected, TryLater
 from schemas.codec import Undecodable, decode
 from schemas.event import Stage
@@ -77,11 +79,12 @@ async def main(bootstrap: str, group: str, log: Path, given: dict[str, str]) -> 
     limits = Limits(drain=float(given.get("drain", 20)))
     read = read_ticket if given.get("read") == "ticket" else read_order
     definition = StageDefinition(Stage.ROUTER, (Input(Topic.INBOUND.value, read, Echo(log)),))
-    async with Producer(bootstrap) as producer:
+    brokers = Brokers(bootstrap, security_of(load_settings()))
+    async with Producer(brokers) as producer:
         metrics = Metrics(CollectorRegistry())
         clock, session = SystemClock(), 6.0
         around = Surroundings(
-            bootstrap, producer.publish, clock, metrics, limits, group_prefix=group, session_timeout=session
+            brokers, producer.publish, clock, metrics, limits, group_prefix=group, session_timeout=session
         )
         app = build(definition, around)
         health = Health(clock, metrics, members=[app], bounds=Bounds(session=session))
