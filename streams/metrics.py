@@ -53,6 +53,8 @@ class Metrics:
         )
         self.outcomes_known = gauge("outcomes_known", "Tickets the edge can tell the state of.")
         self.outcomes_unreadable = counter("outcomes_unreadable", "Records of tickets.outcome nobody can read.")
+        self.chat_streams = gauge("chat_streams", "Chat streams open now.")
+        self.chat_cut = counter("chat_cut", "Chat streams cut off because their reader was too slow.")
 
         # The switch
         self.switch_epoch = gauge("switch_epoch", "Offset of the newest switch record read, -1 before the first.")

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -17,6 +18,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ValidationError
 
+from infra.sessions import SignedSessions
 from processors.errors import DependencyDown
 from processors.ingress import LanguageOf, TooLarge
 from processors.ingress.api import ApiKey
@@ -25,6 +27,7 @@ from processors.ports import Clock
 from schemas.event import Stage, Step
 from schemas.ingress import MAX_MESSAGE_BYTES, TicketReceived
 from schemas.topics import Header, Topic
+from streams.ingress.feed import ChatFeed
 from streams.ingress.outcomes import OutcomeView
 from streams.ingress.problem import MEDIA_TYPE, Refused
 from streams.metrics import Metrics
@@ -44,6 +47,20 @@ class EdgeLimits:
 
 
 @dataclass(frozen=True)
+class ChatDoor:
+    """What web chat works with."""
+
+    sessions: SignedSessions
+    feed: ChatFeed
+    origins: tuple[str, ...] = ()  # pages that may use it, beside the edge's own
+    lasts: timedelta = timedelta(hours=8)  # a session
+    demo: bool = False  # whether the demo page is served, where anybody may chat
+    heartbeat: float = 15.0  # seconds between events, at most
+    send_within: float = 10.0  # seconds a reader has to take an event
+    retry_ms: int = 2000  # until a reader that lost its stream comes back
+
+
+@dataclass(frozen=True)
 class Doors:
     """What the edge works with."""
 
@@ -55,6 +72,7 @@ class Doors:
     metrics: Metrics
     language: LanguageOf | None = None
     limits: EdgeLimits = EdgeLimits()
+    chat: ChatDoor | None = None
 
 
 def keys_of(keys: Iterable[tuple[str, ApiKey]]) -> dict[str, ApiKey]:

@@ -3,6 +3,7 @@
 POST /v1/tickets        a message as JSON
 POST /v1/email          a raw message (RFC 5322), by a key of scope service: whoever may post mail vouches for it
 GET  /v1/tickets/{id}   the state of a ticket, for the account that sent it
+Web chat: chat.py, and widget/ for the script that a page loads
 GET  /livez, /readyz, /metrics
 """
 
@@ -29,8 +30,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from processors.errors import DependencyDown, Rejected
 from processors.ingress import Malformed, NotAllowed, TooLarge
 from processors.ingress.api import ApiKey, TicketRequest, receive_api
+from processors.ingress.chat import ChatMessage, SessionRequest
 from processors.ingress.email import Mailbox, receive_email
 from schemas.outcome import Outcome
+from streams.ingress import chat, widget
+from streams.ingress.chat import ChatCors
 from streams.ingress.doors import (
     Accepted,
     Authenticated,
@@ -73,9 +77,13 @@ def create_edge(
     app = FastAPI(title="Sluice", version="1", summary="Support tickets in, outcomes out.", lifespan=lifespan)
     app.state.doors = doors
     app.add_middleware(LastResort, metrics=doors.metrics)
+    if doors.chat is not None:
+        app.add_middleware(ChatCors, origins=doors.chat.origins)
     app.post("/v1/tickets", **posting(TicketRequest, "application/json"))(post_ticket)
     app.post("/v1/email", **posting(None, "message/rfc822"))(post_email)
     app.get("/v1/tickets/{ticket_id}", responses=problems(401, 404, 422), tags=["tickets"])(get_ticket)
+    app.include_router(chat.routes)
+    app.include_router(widget.routes)
     app.get("/livez", tags=["operations"])(livez)
     app.get("/readyz", responses=problems(503), tags=["operations"])(readyz)
     app.get("/metrics", response_class=Response, tags=["operations"])(metrics)
@@ -239,6 +247,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         described = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
         models: list[tuple[type[BaseModel], Literal["validation"]]] = [
             (TicketRequest, "validation"),
+            (SessionRequest, "validation"),
+            (ChatMessage, "validation"),
             (Problem, "validation"),
         ]
         _, schemas = models_json_schema(models, ref_template="#/components/schemas/{model}")

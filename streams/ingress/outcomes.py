@@ -6,8 +6,9 @@ not settled is known to the replica that took it.
 
 import asyncio
 import logging
+import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -48,6 +49,30 @@ class Known:
     reason: str | None = None
     text: str | None = None  # what the customer got; never a draft
     settled_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a record stands on `tickets.outcome`. The records of a conversation stand on one partition, in order."""
+
+    partition: int
+    offset: int
+
+    @classmethod
+    def parse(cls, text: str | None) -> "Place | None":
+        """A place as it was shown, or None where the text is none."""
+        found = re.fullmatch(r"(\d{1,9})-(\d{1,18})", text or "", re.ASCII)
+        return cls(int(found[1]), int(found[2])) if found else None
+
+    def __str__(self) -> str:
+        return f"{self.partition}-{self.offset}"
+
+    def follows(self, earlier: "Place | None") -> bool:
+        """Whether it comes after an earlier one of the same conversation."""
+        return earlier is None or self.partition != earlier.partition or self.offset > earlier.offset
+
+
+Follower = Callable[[TicketSettled, Place], None]
 
 
 class OutcomeView:
@@ -110,13 +135,23 @@ async def _reading(bootstrap: Address) -> AsyncIterator[AIOKafkaConsumer]:
 class OutcomeReader:
     """Fills a view from the topic, for as long as it runs; an outage is waited for."""
 
-    def __init__(self, bootstrap: Address, view: OutcomeView, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        bootstrap: Address,
+        view: OutcomeView,
+        clock: Clock,
+        metrics: Metrics,
+        followers: Sequence[Follower] = (),
+        lookback: timedelta = LOOKBACK,
+    ) -> None:
         self._bootstrap, self._view, self._clock, self._metrics = bootstrap, view, clock, metrics
-        self._since = clock.now() - LOOKBACK
+        self._followers = followers
+        self._since = clock.now() - lookback
+        self._next: dict[TopicPartition, int] = {}  # the offset to go on from
         metrics.outcomes_known.set_function(lambda: len(view))
 
     async def run(self) -> None:
-        """Read until cancelled. After an outage it goes on from the last outcome it saw."""
+        """Read until cancelled. After an outage it goes on where it was."""
         failures = 0
         while True:
             try:
@@ -157,14 +192,17 @@ class OutcomeReader:
         begins = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
         for partition in partitions:
             begin = begins.get(partition)
-            consumer.seek(partition, begin.offset if begin else ends[partition])
+            fresh = begin.offset if begin else ends[partition]
+            consumer.seek(partition, self._next.setdefault(partition, fresh))
         return ends
 
     def _read(self, message: "ConsumerRecord[bytes, bytes]") -> None:
+        self._next[TopicPartition(message.topic, message.partition)] = message.offset + 1
         try:
             settled = decode(TicketSettled, message.value)
         except Undecodable:
             self._metrics.outcomes_unreadable.inc()
             return
         self._view.settle(settled)
-        self._since = max(self._since, settled.settled_at)
+        for follow in self._followers:
+            follow(settled, Place(message.partition, message.offset))

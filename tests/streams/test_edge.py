@@ -323,7 +323,7 @@ async def test_the_description_names_every_body_and_refusal(client: httpx.AsyncC
     assert post["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/TicketRequest")
     assert {"202", "400", "401", "403", "413", "415", "422", "503"} <= set(post["responses"])
     assert "customer_id" in described["components"]["schemas"]["TicketRequest"]["properties"]
-    assert {"HTTPBearer", "APIKeyHeader"} == set(described["components"]["securitySchemes"])
+    assert {"HTTPBearer", "APIKeyHeader", "ChatSession"} == set(described["components"]["securitySchemes"])
     used = {word for word in str(described).split("'") if word.startswith("#/components/schemas/")}
     assert {name.rpartition("/")[2] for name in used} <= set(described["components"]["schemas"])
 
