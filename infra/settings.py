@@ -29,7 +29,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from schemas.ingress import MAX_MESSAGE_BYTES
+from schemas.ingress import MAX_MESSAGE_BYTES, Channel
 
 PREFIX = "SLUICE_"
 PROVIDERS = ("local", "scripted", "openai", "vllm")
@@ -94,6 +94,7 @@ def _price(text: object) -> object:
         raise ValueError("write a price as provider/name=PROMPT:COMPLETION, in dollars") from error
 
 
+Channels = Annotated[tuple[Channel, ...], NoDecode, BeforeValidator(_words)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
 ApiKeys = Annotated[tuple[Annotated[ApiKey, BeforeValidator(_key)], ...], NoDecode, BeforeValidator(_words)]
@@ -248,6 +249,17 @@ class Settings(BaseSettings):
         30.0, gt=0, description="How long a worker holds the right to send, in seconds. More than the deadline."
     )
 
+    # Telling systems outside
+    outside_channels: Channels = Field(
+        (), description="Channels, by commas, whose replies your own helpdesk claims (POST /v1/claims) and delivers."
+    )
+    outcome_webhook_url: str | None = _known(
+        "OUTCOME_WEBHOOK_URL", None, "Where every outcome is posted, signed. Unset: nowhere; read tickets.outcome."
+    )
+    outcome_webhook_secret: SecretStr | None = _known(
+        "OUTCOME_WEBHOOK_SECRET", None, "Signing secret of Standard Webhooks (whsec_...) for OUTCOME_WEBHOOK_URL."
+    )
+
     # What people see
     worker_port: int = Field(
         8701, ge=0, le=65535, description="Port of a worker's /livez, /readyz and /metrics. 0: any free one."
@@ -284,6 +296,8 @@ class Settings(BaseSettings):
             "VLLM_BASE_URL (a model is named vllm/...)": "vllm" in providers and self.vllm_base_url is None,
             "HELPDESK_WEBHOOK_URL (HELPDESK is webhook)": webhook and self.helpdesk_webhook_url is None,
             "HELPDESK_WEBHOOK_SECRET (HELPDESK is webhook)": webhook and self.helpdesk_webhook_secret is None,
+            "OUTCOME_WEBHOOK_SECRET (OUTCOME_WEBHOOK_URL is set)": self.outcome_webhook_url is not None
+            and self.outcome_webhook_secret is None,
         }
 
     def _kafka_needs(self) -> dict[str, bool]:

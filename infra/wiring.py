@@ -23,6 +23,7 @@ from infra.postgres.conversations import PostgresConversations
 from infra.postgres.customers import PostgresCustomers
 from infra.postgres.knowledge import PostgresKnowledge
 from infra.postgres.ledger import PostgresLedger
+from infra.postgres.outside import PostgresOutsideClaims
 from infra.postgres.pool import Pool, open_pool
 from infra.postgres.switch import PostgresSwitchTable
 from infra.scripted.conversations import ScriptedConversations
@@ -39,6 +40,7 @@ from processors.ports import (
     Knowledge,
     Ledger,
     Model,
+    OutsideClaims,
     Replies,
     SwitchTable,
     Verifier,
@@ -81,6 +83,7 @@ class Adapters:
         self.gate_floor = settings.gate_floor
         self.claim_lease = settings.claim_lease
         self.helpdesk_deadline = settings.helpdesk_deadline
+        self.outside_channels = frozenset(settings.outside_channels)
 
     @cached_property
     def policy(self) -> Policy:
@@ -183,6 +186,11 @@ class Adapters:
         return PostgresConversations(self.pools["outcome"])
 
     @cached_property
+    def outside(self) -> OutsideClaims:
+        """Claims of a helpdesk that delivers by itself."""
+        return PostgresOutsideClaims(self.pools["outcome"])
+
+    @cached_property
     def switch_table(self) -> SwitchTable:
         """The switch as outcome, or else the people, may set it."""
         return PostgresSwitchTable(self.pools["outcome"] if "outcome" in self.pools else self.pools["people"])
@@ -228,8 +236,12 @@ class Adapters:
 
 
 @asynccontextmanager
-async def open_adapters(settings: Settings, owner_url: str, roles: Iterable[DatabaseRole]) -> AsyncIterator[Adapters]:
+async def open_adapters(
+    settings: Settings, owner_url: str, roles: Iterable[DatabaseRole], *, wait: bool = True
+) -> AsyncIterator[Adapters]:
     """The adapters, with connections for these login roles; everything is closed at the end.
+
+    Without `wait` it opens while Postgres is away, and what needs it raises DependencyDown until it is there.
 
     Raises:
         DependencyDown: Postgres does not answer.
@@ -238,7 +250,7 @@ async def open_adapters(settings: Settings, owner_url: str, roles: Iterable[Data
     async with AsyncExitStack() as closing:
         pools: dict[DatabaseRole, Pool] = {}
         for role in roles:
-            pools[role] = await open_pool(settings.database_url_for(role, owner_url))
+            pools[role] = await open_pool(settings.database_url_for(role, owner_url), wait=wait)
             closing.push_async_callback(pools[role].close)
         adapters = Adapters(settings, pools)
         closing.push_async_callback(adapters.aclose)

@@ -14,8 +14,9 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
-from schemas.gate import Decision, Disposition, SentenceCheck
+from schemas.gate import Decision, Disposition, ReplyApproved, SentenceCheck
 from schemas.ingress import Channel, TicketReceived
+from schemas.outcome import Outcome, TicketSettled
 from schemas.resolution import Sentence
 from schemas.retrieval import Fact, Passage
 from schemas.router import Admission
@@ -264,6 +265,208 @@ class Conversations(Protocol):
     async def open_item(self, item: Item) -> UUID: ...  # the same key opens it once
 
     async def record_decision(self, ticket_id: UUID, revision: int, decision: Decision) -> None: ...
+
+
+@dataclass(frozen=True)
+class OutsideClaim:
+    """What a helpdesk outside is told when it claims a reply."""
+
+    status: str  # a ClaimStatus, or expired
+    detail: str = ""
+    approved: ReplyApproved | None = None  # what to deliver; only where it was granted
+    lease_until: datetime | None = None
+
+
+class OutsideClaims(Protocol):
+    """Approved replies that a helpdesk outside claims, delivers by itself, and reports back, each for its account."""
+
+    async def claim(self, ticket_id: UUID, account: str, lease: float) -> OutsideClaim: ...  # lease in seconds
+
+    async def settle(self, ticket_id: UUID, account: str, *, delivery: str, text: str | None) -> ReplyApproved:
+        """Note that it was delivered, with the text that went out where it is not the draft's. Twice is harmless.
+
+        Raises:
+            LookupError: this account has no claim on this ticket.
+        """
+        ...
+
+    async def release(self, ticket_id: UUID, account: str) -> None:
+        """Give a claim back under which nothing was delivered.
+
+        Raises:
+            LookupError: this account has no claim on this ticket.
+        """
+        ...
+
+
+# -- the people's queue
+
+
+class ItemState(StrEnum):
+    """Where an item of the people's queue is."""
+
+    OPEN = "open"
+    HELD = "held"  # by one person, and with it the whole conversation
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Queued:
+    """An item as the list shows it."""
+
+    item_id: UUID
+    kind: ItemKind
+    state: ItemState
+    conversation: str
+    ticket_id: UUID | None
+    revision: int  # 0 where the ticket was never admitted
+    customer_id: str | None
+    channel: Channel | None
+    intent: str | None
+    subject: str
+    reason: str
+    opened_at: datetime
+    due_at: datetime | None = None
+    held_by: str | None = None
+    person: str | None = None  # whose the conversation is; None: the bot's
+    closed_at: datetime | None = None
+    closed_by: str | None = None
+    closed_as: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The claim on an item's revision, and what went out under it."""
+
+    state: str  # claimed, sent, parked, released
+    actor: str  # "bot", or a person's name
+    delivery: str | None = None
+    text: str | None = None  # where it was sent
+
+
+@dataclass(frozen=True)
+class QueueItem:
+    """An item with all that a person needs to act on it."""
+
+    queued: Queued
+    event: str  # the event it came from, JSON
+    current_revision: int  # of the conversation; above the item's: the customer has written again
+    answered: Answered | None = None
+
+
+@dataclass(frozen=True)
+class QueueFilter:
+    """Which items to list; an empty part matches all. Overdue ones come first, then those due next."""
+
+    kinds: tuple[ItemKind, ...] = ()
+    states: tuple[ItemState, ...] = (ItemState.OPEN, ItemState.HELD)
+    person: str | None = None  # items this person holds, or of conversations that are theirs
+    channel: Channel | None = None
+    intent: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True)
+class QueueCount:
+    """How many items wait, of one kind and state, and for how long."""
+
+    kind: ItemKind
+    state: ItemState
+    items: int
+    overdue: int
+    p50_seconds: float  # median age
+    oldest_at: datetime
+
+
+@dataclass(frozen=True)
+class Holder:
+    """What one person has."""
+
+    person: str
+    items: int  # held
+    conversations: int  # theirs, with or without a held item
+
+
+@dataclass(frozen=True)
+class QueueStats:
+    """The people's queue in figures; closed items do not count."""
+
+    counts: tuple[QueueCount, ...]
+    holders: tuple[Holder, ...]
+
+
+class Hold(StrEnum):
+    """What the queue answered to an act."""
+
+    DONE = "done"  # now, or before by the same person
+    HELD = "held"  # by another person; the detail is their name
+    NOT_HELD = "not_held"  # by anybody: take it first
+    CLOSED = "closed"  # before; the detail is who closed it
+    SENDING = "sending"  # its holder sends a reply at this moment
+    NOT_PARKED = "not_parked"  # nothing suggests that it may have been sent
+    UNKNOWN = "unknown"  # no such item
+
+
+@dataclass(frozen=True)
+class QueueAnswer:
+    """The answer to an act."""
+
+    hold: Hold
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Act:
+    """An act as it is to be published."""
+
+    act_id: int
+    settled: TicketSettled
+
+
+class Queue(Protocol):
+    """The people's queue: one transaction an act. Each act keeps its event, to be published once it is done.
+
+    An act that was done before by the same person is done again without a second event.
+
+    Raises (every method):
+        DependencyDown: Postgres does not answer.
+    """
+
+    async def list(self, wanted: QueueFilter) -> tuple[Queued, ...]: ...
+
+    async def get(self, item_id: UUID) -> QueueItem | None: ...
+
+    async def named(self, prefix: str) -> tuple[UUID, ...]: ...  # the items whose id begins so, two at most
+
+    async def stats(self) -> QueueStats: ...
+
+    async def take(self, item_id: UUID, act: TicketSettled, *, from_person: str | None = None) -> QueueAnswer:
+        """Make the item's conversation, with all its items, the actor's; the bot sends nothing in it any more.
+
+        What another person has is taken only from the one who is named.
+        """
+        ...
+
+    async def release(self, item_id: UUID, act: TicketSettled) -> QueueAnswer:
+        """Put the item back; without another held item, the conversation is the bot's again."""
+        ...
+
+    async def close(self, item_id: UUID, act: TicketSettled, *, give_back: bool) -> QueueAnswer:
+        """End an item the actor holds, or whose reply they sent; the act's outcome says as what."""
+        ...
+
+    async def unpark(self, item_id: UUID, person: str, act: TicketSettled | None) -> QueueAnswer:
+        """Let the item's holder send, as it is certain by now that the parked reply never went out."""
+        ...
+
+    async def unpublished(self, item_id: UUID) -> tuple[Act, ...]:
+        """The acts on an item whose event is not known to be published, and those of others left long ago, in order."""
+        ...
+
+    async def published(self, act_id: int) -> None: ...
+
+
+# -- the ledger
 
 
 @dataclass(frozen=True)

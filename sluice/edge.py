@@ -7,9 +7,11 @@ import typer
 
 from infra.clock import SystemClock
 from infra.language import detect_language
-from sluice.reach import api_keys, bootstrap
+from infra.settings import DatabaseRole, Settings
+from infra.wiring import open_adapters
+from sluice.reach import api_keys, bootstrap, owner_url
 from sluice.terminal import USAGE, console, fail, read_settings
-from streams.ingress.serve import options_of, run_edge
+from streams.ingress.serve import OpenParts, options_of, run_edge
 from streams.process import configure_logging
 
 
@@ -32,4 +34,21 @@ def edge(
     configure_logging(settings.log_level)
     options = options_of(settings.model_copy(update={"api_keys": keys}), bootstrap(settings))
     options = replace(options, host=host or options.host, port=options.port if port is None else port)
-    raise typer.Exit(run_edge(options, SystemClock(), detect_language, lambda at: console.print(f"listening at {at}")))
+    raise typer.Exit(
+        run_edge(
+            options,
+            SystemClock(),
+            detect_language,
+            lambda address: console.print(f"listening at {address}"),
+            _parts(settings),
+        )
+    )
+
+
+def _parts(settings: Settings) -> OpenParts | None:
+    """What the doors that are open need of the database; none of the others waits for it."""
+    roles: tuple[DatabaseRole, ...] = ("outcome",) if settings.outside_channels else ()
+    if not roles:
+        return None
+    database = owner_url(settings)
+    return lambda: open_adapters(settings, database, roles, wait=False)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from processors.acknowledge import acknowledge
 from processors.errors import Conflict
 from processors.outcome import DeadLetter, Settlement, bury, deliver, hand_over
+from processors.outside import leave
 from processors.policy import Policy
 from processors.ports import Clock, Conversations, Helpdesk, Switch
 from schemas.codec import EVENT_ON, Undecodable, decode
 from schemas.event import Stage
 from schemas.gate import ReplyApproved, TicketEscalated
-from schemas.ingress import TicketReceived
+from schemas.ingress import Channel, TicketReceived
 from schemas.topics import STAGES, Header, Topic, dead_topic
 from streams.step import Incoming, Input, Outgoing, Record, StageDefinition, carrying, letter_header
 
@@ -24,6 +25,7 @@ class OutcomeLimits:
 
     lease: float  # seconds a claim is held; longer than the deadline, or nothing is ever sent
     deadline: float  # seconds of one call of the helpdesk
+    outside: frozenset[Channel] = frozenset()  # channels whose replies a helpdesk claims and delivers by itself
 
 
 def outcome(
@@ -42,6 +44,8 @@ def outcome(
     """
 
     async def send(incoming: Incoming[ReplyApproved]) -> tuple[Outgoing, ...]:
+        if incoming.event.ticket.channel in limits.outside:
+            return outgoing(await leave(incoming.event, conversations=conversations, clock=clock))
         settlement = await deliver(
             incoming.event,
             conversations=conversations,

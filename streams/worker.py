@@ -28,6 +28,7 @@ from processors.ports import (
 )
 from processors.resolution import PromptFile
 from schemas.event import Stage
+from schemas.ingress import Channel
 from schemas.router import Tier
 from streams.flight import Limits
 from streams.gate import GateLimits, gate
@@ -103,6 +104,8 @@ class Parts(Protocol):
     def claim_lease(self) -> float: ...  # seconds
     @property
     def helpdesk_deadline(self) -> float: ...  # seconds
+    @property
+    def outside_channels(self) -> frozenset[Channel]: ...
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ LAYERS: Mapping[Stage, Callable[[Parts, Switch], StageDefinition]] = {
         switch=switch,
         policy=parts.policy,
         clock=parts.clock,
-        limits=OutcomeLimits(parts.claim_lease, parts.helpdesk_deadline),
+        limits=OutcomeLimits(parts.claim_lease, parts.helpdesk_deadline, parts.outside_channels),
     ),
 }
 

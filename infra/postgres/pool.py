@@ -32,10 +32,11 @@ DOWN = (
 )
 
 
-async def open_pool(url: str, *, size: int = 8, timeout: float = 5.0) -> Pool:
+async def open_pool(url: str, *, size: int = 8, timeout: float = 5.0, wait: bool = True) -> Pool:
     """Open a pool in autocommit mode, with one connection that is known to work; close it when done.
 
-    `timeout` is the longest wait for a free connection, in seconds.
+    `timeout` is the longest wait for a free connection, in seconds. Without `wait` it opens while Postgres is away, and
+    every use says so until it is there.
 
     Raises:
         DependencyDown: Postgres does not answer.
@@ -50,7 +51,7 @@ async def open_pool(url: str, *, size: int = 8, timeout: float = 5.0) -> Pool:
         open=False,
     )
     try:
-        await pool.open(wait=True, timeout=timeout)
+        await pool.open(wait=wait, timeout=timeout)
     except DOWN as error:
         await pool.close()
         raise DependencyDown("Postgres", _reason(error)) from error

@@ -47,6 +47,98 @@ select may_acknowledge(
 -- Add the acknowledgement that went out to the transcript.
 select acknowledged(%(conversation)s, %(customer)s, %(channel)s, %(text)s);
 
+-- name: claim_outside
+-- Claim the approved reply to a ticket for the helpdesk of its account.
+select * from claim_outside(%(ticket)s, %(account)s, %(lease)s, %(holder)s);
+
+-- name: settle_outside
+-- Note that the helpdesk delivered the reply it had claimed; the event, or NULL where there is no such claim.
+select settle_outside(%(ticket)s, %(account)s, %(delivery)s, %(text)s);
+
+-- name: release_outside
+-- Give back a claim under which the helpdesk delivered nothing: ended, held or none.
+select release_outside(%(ticket)s, %(account)s, %(holder)s);
+
+-- name: queue_list
+-- Items of the people's queue, the overdue and those due next first. An empty array and a NULL match everything.
+select
+    i.item_id, i.kind, i.state, i.conversation, i.ticket_id, i.revision, i.customer_id, i.channel, i.intent, i.subject,
+    i.reason, i.opened_at, i.due_at, i.held_by, c.person, i.closed_at, i.closed_by, i.closed_as
+from item as i left join conversation as c using (conversation)
+where (cardinality(%(kinds)s::text[]) = 0 or i.kind = any (%(kinds)s))
+    and (cardinality(%(states)s::text[]) = 0 or i.state = any (%(states)s))
+    and (%(person)s::text is null or i.held_by = %(person)s or (i.state <> 'closed' and c.person = %(person)s))
+    and (%(channel)s::text is null or i.channel = %(channel)s)
+    and (%(intent)s::text is null or i.intent = %(intent)s)
+order by i.due_at nulls last, i.opened_at, i.item_id
+limit %(limit)s;
+
+-- name: queue_item
+-- One item with its event, and the claim on its revision with what went out under it.
+select
+    i.item_id, i.kind, i.state, i.conversation, i.ticket_id, i.revision, i.customer_id, i.channel, i.intent, i.subject,
+    i.reason, i.opened_at, i.due_at, i.held_by, c.person, i.closed_at, i.closed_by, i.closed_as,
+    i.event, coalesce(c.revision, 0) as current_revision, l.state as claim, l.actor, l.delivery, m.text
+from item as i
+    left join conversation as c using (conversation)
+    left join claim as l on l.conversation = i.conversation and l.revision = i.revision
+    left join lateral (
+        select text from message
+        where conversation = i.conversation and revision = i.revision and author <> 'customer' and l.state = 'sent'
+            and (author = 'bot') = (l.actor = 'bot')
+        order by message_id desc limit 1
+    ) as m on true
+where i.item_id = %(item)s;
+
+-- name: queue_named
+-- Items whose id begins with a text; two are enough to know that it is not one.
+select item_id from item where item_id::text like %(prefix)s || '%%' limit 2;
+
+-- name: queue_counts
+-- How many items wait, by kind and state, and for how long.
+select
+    kind, state, count(*) as items, count(*) filter (where due_at < clock_timestamp()) as overdue,
+    percentile_cont(0.5) within group (order by extract(epoch from clock_timestamp() - opened_at))::float8
+        as p50_seconds,
+    min(opened_at) as oldest_at
+from item where state <> 'closed' group by kind, state order by kind, state;
+
+-- name: queue_holders
+-- What each person has: held items, and conversations that are theirs.
+select person, sum(items)::integer as items, sum(conversations)::integer as conversations
+from (
+    select held_by as person, count(*) as items, 0 as conversations from item where state = 'held' group by held_by
+    union all
+    select person, 0, count(*) from conversation where person is not null group by person
+) as had
+group by person order by person;
+
+-- name: queue_take
+-- Make an item's conversation a person's, with all its items.
+select status, detail from take_item(%(item)s, %(person)s, %(from)s, %(act)s, %(event)s);
+
+-- name: queue_release
+-- Put an item back; without another held item its conversation is the bot's again.
+select status, detail from release_item(%(item)s, %(person)s, %(act)s, %(event)s);
+
+-- name: queue_close
+-- End an item.
+select status, detail from close_item(%(item)s, %(person)s, %(act)s, %(give_back)s, %(event)s);
+
+-- name: queue_unpark
+-- Let an item's holder send, as the parked reply never went out.
+select status, detail from unpark_item(%(item)s, %(person)s, %(act)s, %(event)s);
+
+-- name: queue_unpublished
+-- The acts on an item that are not known to be published, and what others left a minute ago and longer, in order.
+select act_id, event from act
+where published_at is null and (item_id = %(item)s or at < clock_timestamp() - interval '1 minute')
+order by act_id limit 100;
+
+-- name: queue_published
+-- Note that an act was published.
+update act set published_at = clock_timestamp() where act_id = %(act)s returning act_id;
+
 -- name: record_decision
 -- Keep the gate's decision on a revision.
 select record_decision(%(ticket)s, %(revision)s, %(disposition)s, %(rule)s, %(record)s, %(at)s);

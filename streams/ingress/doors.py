@@ -23,7 +23,7 @@ from processors.errors import DependencyDown
 from processors.ingress import LanguageOf, TooLarge
 from processors.ingress.api import ApiKey
 from processors.ingress.email import MAX_MAIL_BYTES, Mailbox
-from processors.ports import Clock
+from processors.ports import Clock, OutsideClaims
 from schemas.event import Stage, Step
 from schemas.ingress import MAX_MESSAGE_BYTES, TicketReceived
 from schemas.topics import Header, Topic
@@ -72,6 +72,7 @@ class Doors:
     metrics: Metrics
     language: LanguageOf | None = None
     limits: EdgeLimits = EdgeLimits()
+    claims: OutsideClaims | None = None
     chat: ChatDoor | None = None
 
 

@@ -10,7 +10,7 @@ GET  /livez, /readyz, /metrics
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from http import HTTPStatus
@@ -27,13 +27,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from processors.errors import DependencyDown, Rejected
+from processors.errors import DependencyDown, Rejected, TryLater
 from processors.ingress import Malformed, NotAllowed, TooLarge
 from processors.ingress.api import ApiKey, TicketRequest, receive_api
 from processors.ingress.chat import ChatMessage, SessionRequest
 from processors.ingress.email import Mailbox, receive_email
 from schemas.outcome import Outcome
-from streams.ingress import chat, widget
+from streams.ingress import chat, claims, widget
 from streams.ingress.chat import ChatCors
 from streams.ingress.doors import (
     Accepted,
@@ -53,6 +53,7 @@ from streams.ingress.problem import Problem, Refused
 from streams.metrics import Metrics
 
 RETRY_AFTER = "5"  # seconds
+STATUS: Mapping[type[Exception], int] = {Malformed: 422, NotAllowed: 403, TooLarge: 413}
 
 logger = logging.getLogger(__name__)
 
@@ -82,12 +83,13 @@ def create_edge(
     app.post("/v1/tickets", **posting(TicketRequest, "application/json"))(post_ticket)
     app.post("/v1/email", **posting(None, "message/rfc822"))(post_email)
     app.get("/v1/tickets/{ticket_id}", responses=problems(401, 404, 422), tags=["tickets"])(get_ticket)
+    app.include_router(claims.routes)
     app.include_router(chat.routes)
     app.include_router(widget.routes)
     app.get("/livez", tags=["operations"])(livez)
     app.get("/readyz", responses=problems(503), tags=["operations"])(readyz)
     app.get("/metrics", response_class=Response, tags=["operations"])(metrics)
-    for kind in (Refused, DependencyDown, Rejected, RequestValidationError, HTTPException, ClientDisconnect):
+    for kind in (Refused, DependencyDown, TryLater, Rejected, RequestValidationError, HTTPException, ClientDisconnect):
         app.add_exception_handler(kind, refuse)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app
@@ -187,16 +189,15 @@ def _refused(error: Exception) -> Refused:
     match error:
         case Refused():
             return error
-        case Malformed():
-            return Refused(422, str(error), field=error.field)
-        case NotAllowed():
-            return Refused(403, str(error), field=error.field)
-        case TooLarge():
-            return Refused(413, str(error), field=error.field)
+        case Malformed() | NotAllowed() | TooLarge():
+            return Refused(STATUS[type(error)], str(error), field=error.field)
         case Rejected():
             return Refused(413, "the ticket is larger than its topic takes", field="body")
+        case TryLater():
+            return Refused(503, "busy: try again", headers={"Retry-After": RETRY_AFTER})
         case DependencyDown():
-            detail = "the ticket is not safe yet: send it again, with the same Idempotency-Key"
+            unsafe = "the ticket is not safe yet: send it again, with the same Idempotency-Key"
+            detail = unsafe if error.dependency == "Kafka" else f"{error.dependency} does not answer: try again"
             return Refused(503, detail, headers={"Retry-After": RETRY_AFTER})
         case RequestValidationError():
             fault = error.errors()[0]

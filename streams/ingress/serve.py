@@ -4,8 +4,9 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import uvicorn
 import uvloop
@@ -18,7 +19,7 @@ from infra.settings import Settings
 from processors.ingress import LanguageOf
 from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
-from processors.ports import Clock
+from processors.ports import Clock, OutsideClaims
 from streams.ingress.doors import Doors, EdgeLimits, keys_of
 from streams.ingress.edge import create_edge
 from streams.ingress.mail import mailbox_of
@@ -42,6 +43,17 @@ class EdgeOptions:
     host: str = "127.0.0.1"
     port: int = 8700  # 0: any free one
     limits: EdgeLimits = field(default_factory=EdgeLimits)
+    claims: bool = False  # whether a helpdesk outside may claim replies
+
+
+class EdgeParts(Protocol):
+    """What some doors need of the database. Only the members of the doors that are open are looked at."""
+
+    @property
+    def outside(self) -> OutsideClaims: ...
+
+
+OpenParts = Callable[[], AbstractAsyncContextManager[EdgeParts]]
 
 
 def options_of(settings: Settings, bootstrap: Address) -> EdgeOptions:
@@ -53,6 +65,7 @@ def options_of(settings: Settings, bootstrap: Address) -> EdgeOptions:
         host=settings.edge_host,
         port=settings.edge_port,
         limits=EdgeLimits(ticket_bytes=settings.max_ticket_bytes),
+        claims=bool(settings.outside_channels),
     )
 
 
@@ -61,13 +74,15 @@ def run_edge(
     clock: Clock,
     language: LanguageOf | None = None,
     listening: Callable[[str], None] = lambda address: None,
+    open_parts: OpenParts | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT, which let the requests in flight end; the exit code.
 
-    It starts without Kafka too, answering 503 until Kafka is there. `listening` is told the address, once it is bound.
+    It starts without Kafka and Postgres too, answering 503 until they are there. `listening` is told the address, once
+    it is bound; `open_parts` is for the doors that need the database.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve_edge(options, clock, language, listening))
+        return runner.run(serve_edge(options, clock, language, listening, open_parts))
 
 
 async def serve_edge(
@@ -75,8 +90,21 @@ async def serve_edge(
     clock: Clock,
     language: LanguageOf | None = None,
     listening: Callable[[str], None] = lambda address: None,
+    open_parts: OpenParts | None = None,
 ) -> int:
     """As `run_edge`, on the running loop."""
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(open_parts()) if open_parts else None
+        return await _serve(options, clock, language, listening, parts)
+
+
+async def _serve(
+    options: EdgeOptions,
+    clock: Clock,
+    language: LanguageOf | None,
+    listening: Callable[[str], None],
+    parts: EdgeParts | None,
+) -> int:
     metrics, outcomes = Metrics(CollectorRegistry()), OutcomeView()
     producer = Producer(options.bootstrap, client_id="sluice-edge", deadline=options.limits.publish_within)
     doors = Doors(
@@ -88,6 +116,7 @@ async def serve_edge(
         metrics=metrics,
         language=language,
         limits=options.limits,
+        claims=parts.outside if parts and options.claims else None,
     )
 
     @asynccontextmanager

@@ -123,18 +123,42 @@ begin
 end
 $$;
 
--- Close the item of a reply that the helpdesk has sent; answers the event, or nothing where there was no such item.
-create function close_outside(p_ticket uuid, p_account text) returns text
+-- Note that the helpdesk sent the reply it had claimed, and close its item; answers the event, or nothing where there
+-- is no such claim.
+create function settle_outside(p_ticket uuid, p_account text, p_delivery text, p_text text) returns text
 language plpgsql as $$
 declare
     waiting item;
+    drafted text;
 begin
     waiting := left_outside(p_ticket, p_account);
+    select string_agg(sentence ->> 'text', ' ' order by place) into drafted
+        from jsonb_array_elements(waiting.event::jsonb -> 'draft' -> 'sentences') with ordinality as s (sentence, place);
+    if waiting.item_id is null or not mark_sent(
+        waiting.event::jsonb ->> 'idempotency_key', p_delivery, coalesce(p_text, drafted)
+    ) then
+        return null;
+    end if;
     perform name_for_now('key', waiting.key);
     update item set state = 'closed', closed_at = clock_timestamp() where key = waiting.key and state <> 'closed';
     return waiting.event;
 end
 $$;
+
+-- Give a claim back under which the helpdesk sent nothing; a person sees the item, and it may be claimed again.
+create function release_outside(p_ticket uuid, p_account text, p_holder uuid) returns text
+language plpgsql as $$
+declare
+    waiting item;
+begin
+    waiting := left_outside(p_ticket, p_account);
+    if waiting.item_id is null then
+        return 'none';
+    end if;
+    return end_claim(waiting.event::jsonb ->> 'idempotency_key', 'released', p_holder);
+end
+$$;
 grant execute on function
-    left_outside(uuid, text), claim_outside(uuid, text, double precision, uuid), close_outside(uuid, text)
+    left_outside(uuid, text), claim_outside(uuid, text, double precision, uuid),
+    settle_outside(uuid, text, text, text), release_outside(uuid, text, uuid)
     to sluice_outcome;

@@ -1,0 +1,83 @@
+"""Claims of a helpdesk outside, on conversations in memory."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from infra.scripted.conversations import ScriptedConversations
+from processors.ports import ClaimRequest, ClaimStatus, Clock, Item, OutsideClaim
+from schemas.gate import ReplyApproved
+
+
+class ScriptedOutsideClaims:
+    """The rules of the ones in Postgres."""
+
+    def __init__(self, conversations: ScriptedConversations, clock: Clock) -> None:
+        self._conversations, self._clock = conversations, clock
+
+    async def claim(self, ticket_id: UUID, account: str, lease: float) -> OutsideClaim:
+        """Ask for the right to deliver the reply to a ticket; `lease` is in seconds."""
+        item = self._left(ticket_id, account)
+        if item is None:
+            return OutsideClaim("unknown", "no reply to this ticket waits for this account")
+        if item.due_at is not None and item.due_at <= self._clock.now():
+            return OutsideClaim("expired", "a person looks at it now")
+        approved = ReplyApproved.model_validate_json(item.event)
+        request = ClaimRequest(
+            ticket_id=ticket_id,
+            conversation=item.conversation,
+            revision=item.revision,
+            actor="bot",
+            channel=approved.ticket.channel,
+            intent=approved.route.intent,
+            customer_id=item.customer_id,
+            key=approved.idempotency_key,
+            lease=lease,
+        )
+        answer = await self._conversations.claim(request)
+        if answer.status is not ClaimStatus.GRANTED:
+            return OutsideClaim(answer.status.value, answer.detail)
+        return OutsideClaim(answer.status.value, "", approved, self._clock.now() + timedelta(seconds=lease))
+
+    async def settle(self, ticket_id: UUID, account: str, *, delivery: str, text: str | None) -> ReplyApproved:
+        """Note that it was delivered.
+
+        Raises:
+            LookupError: this account has no claim on this ticket.
+        """
+        approved = self._approved(ticket_id, account)
+        await self._conversations.mark_sent(
+            approved.idempotency_key, delivery=delivery, text=approved.draft.text if text is None else text
+        )
+        return approved
+
+    async def release(self, ticket_id: UUID, account: str) -> None:
+        """Give a claim back under which nothing was delivered.
+
+        Raises:
+            LookupError: this account has no claim on this ticket.
+        """
+        await self._conversations.release_claim(self._approved(ticket_id, account).idempotency_key)
+
+    def _approved(self, ticket_id: UUID, account: str) -> ReplyApproved:
+        item = self._left(ticket_id, account)
+        if item is None:
+            raise LookupError(f"no claim on ticket {ticket_id}")
+        return ReplyApproved.model_validate_json(item.event)
+
+    def _left(self, ticket_id: UUID, account: str) -> Item | None:
+        return next(
+            (
+                item
+                for item in self._conversations.items
+                if item.key == f"{ticket_id}:{item.revision}:outside" and _account(item) == account
+            ),
+            None,
+        )
+
+
+def _account(item: Item) -> str | None:
+    event: dict[str, Any] = json.loads(item.event)
+    account: str | None = event["ticket"]["account"]
+    return account

@@ -1,0 +1,30 @@
+"""Leave an approved reply for a helpdesk outside, and settle what it delivered.
+
+It waits as an item on the people's queue, due when the reply expires: what nobody claims is a person's, not lost.
+"""
+
+from processors.outcome import Settlement, item_of, settled_of
+from processors.ports import Clock, Conversations, ItemKind
+from schemas.gate import ReplyApproved
+from schemas.outcome import Outcome, TicketSettled
+
+LEFT = "approved, and left for the helpdesk to claim and deliver"
+
+
+async def leave(approved: ReplyApproved, *, conversations: Conversations, clock: Clock) -> Settlement:
+    """Put the reply where the helpdesk can claim it.
+
+    Raises:
+        DependencyDown: Postgres does not answer.
+    """
+    key = f"{approved.ticket.ticket_id}:{approved.admission.revision}:outside"
+    item = await conversations.open_item(item_of(approved, ItemKind.SUGGEST, key, LEFT))
+    await conversations.record_decision(approved.ticket.ticket_id, approved.admission.revision, approved.decision)
+    return Settlement(settled_of(approved, Outcome.SUGGESTED, clock, reason=LEFT, item_id=item))
+
+
+def delivered(approved: ReplyApproved, *, actor: str, delivery: str, text: str | None, clock: Clock) -> TicketSettled:
+    """The event of a reply that the helpdesk delivered, perhaps in other words than the draft's."""
+    settled = settled_of(approved, Outcome.SENT, clock, delivery=delivery)
+    changed = {} if text is None else {"text": text, "sentences": ()}
+    return settled.model_copy(update={"actor": actor, **changed})

@@ -1,0 +1,130 @@
+"""A helpdesk outside claims a reply once, for its own account, and says what came of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from infra.clock import SystemClock
+from infra.postgres.conversations import PostgresConversations
+from infra.postgres.outside import PostgresOutsideClaims
+from infra.postgres.pool import open_pool
+from infra.postgres.switch import PostgresSwitchTable
+from infra.scripted.conversations import ScriptedConversations
+from infra.scripted.outside import ScriptedOutsideClaims
+from infra.scripted.switch import ScriptedSwitchTable
+from infra.settings import as_role
+from processors.outside import LEFT, leave
+from processors.ports import Conversations, OutsideClaims, SwitchTable
+from schemas.control import Scope, Stop, SwitchSet, SwitchState
+from schemas.gate import ReplyApproved
+from schemas.ingress import Identity
+from schemas.outcome import Outcome
+from tests.unit.test_outcome import APPROVED
+
+SOON = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Desk:
+    router: Conversations
+    outcome: Conversations
+    people: Conversations
+    switch: SwitchTable
+    claims: OutsideClaims
+
+
+@pytest.fixture(params=["scripted", "postgres"])
+async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    if request.param == "scripted":
+        switch = ScriptedSwitchTable()
+        here = ScriptedConversations(SystemClock(), switch)
+        yield Desk(here, here, here, switch, ScriptedOutsideClaims(here, SystemClock()))
+        return
+    database: str = request.getfixturevalue("database")
+    async with AsyncExitStack() as stack:
+        roles = ("sluice_router", "sluice_outcome", "sluice_people")
+        router, outcome, people = [
+            await stack.enter_async_context(await open_pool(as_role(database, role), size=2)) for role in roles
+        ]
+        yield Desk(
+            PostgresConversations(router),
+            PostgresConversations(outcome),
+            PostgresConversations(people),
+            PostgresSwitchTable(people),
+            PostgresOutsideClaims(outcome),
+        )
+
+
+async def left(desk: Desk, within: timedelta = SOON) -> ReplyApproved:
+    """An approved reply that waits for the helpdesk of the account shop."""
+    now = datetime.now(UTC)
+    record = SwitchSet(scope=Scope(), state=SwitchState.AUTO, why="test", actor="test", set_at=now, lifts=Stop())
+    await desk.switch.set(record, offset=None)
+    ticket = APPROVED.ticket.model_copy(update={"ticket_id": uuid4(), "identity": Identity(), "account": "shop"})
+    admission = await desk.router.admit(ticket)
+    approved = APPROVED.model_copy(
+        update={
+            "ticket": ticket,
+            "admission": admission,
+            "idempotency_key": f"{ticket.ticket_id}:{admission.revision}",
+            "expires_at": now + within,
+        }
+    )
+    settlement = await leave(approved, conversations=desk.outcome, clock=SystemClock())
+    assert settlement.settled is not None
+    assert (settlement.settled.outcome, settlement.settled.reason) == (Outcome.SUGGESTED, LEFT)
+    return approved
+
+
+async def test_a_reply_is_claimed_once_and_settled_as_often_as_it_is_told(desk: Desk) -> None:
+    approved = await left(desk)
+    ticket = approved.ticket.ticket_id
+    granted = await desk.claims.claim(ticket, "shop", 30)
+    assert (granted.status, granted.approved) == ("granted", approved)
+    assert (await desk.claims.claim(ticket, "shop", 30)).status == "leased"
+    for _ in range(2):
+        assert await desk.claims.settle(ticket, "shop", delivery="d-1", text=None) == approved
+    assert (await desk.claims.claim(ticket, "shop", 30)).status == "sent"
+    follow_up = approved.ticket.model_copy(update={"ticket_id": uuid4()})
+    transcript = (await desk.router.admit(follow_up)).transcript
+    assert [said.text for said in transcript] == [approved.ticket.body, approved.draft.text]
+
+
+async def test_a_claim_given_back_is_free_again(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    await desk.claims.claim(ticket, "shop", 30)
+    await desk.claims.release(ticket, "shop")
+    assert (await desk.claims.claim(ticket, "shop", 30)).status == "granted"
+
+
+async def test_another_account_finds_nothing(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    for account, asked in (("other", ticket), ("shop", UUID(int=0))):
+        assert (await desk.claims.claim(asked, account, 30)).status == "unknown"
+        with pytest.raises(LookupError):
+            await desk.claims.settle(asked, account, delivery="d", text=None)
+        with pytest.raises(LookupError):
+            await desk.claims.release(asked, account)
+
+
+async def test_nothing_is_settled_that_was_not_claimed(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    with pytest.raises(LookupError):
+        await desk.claims.settle(ticket, "shop", delivery="d", text=None)
+
+
+async def test_a_stop_a_person_and_the_clock_refuse_a_claim(desk: Desk) -> None:
+    late = (await left(desk, within=timedelta(0))).ticket.ticket_id
+    assert (await desk.claims.claim(late, "shop", 30)).status == "expired"
+    approved = await left(desk)
+    await desk.people.take_over(approved.ticket.conversation, "Pia")
+    assert (await desk.claims.claim(approved.ticket.ticket_id, "shop", 30)).status == "taken_over"
+    await desk.people.give_back(approved.ticket.conversation)
+    now = datetime.now(UTC)
+    stop = SwitchSet(scope=Scope(), state=SwitchState.SUGGEST, why="test", actor="test", set_at=now)
+    await desk.switch.set(stop, offset=None)
+    assert (await desk.claims.claim(approved.ticket.ticket_id, "shop", 30)).status == "stopped"
