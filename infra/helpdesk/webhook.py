@@ -4,27 +4,20 @@ Each call is one POST of `{"type", "timestamp", "data"}`. Its `webhook-id` is th
 keeps ids does nothing twice. Where the receiver can be asked, `GET <find_url>?key=` answers what was done under a key.
 """
 
-import asyncio
 import json
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 import httpx
 from standardwebhooks import Webhook
 
+from infra.helpdesk.exchange import CONNECT_WITHIN, PASSING, Answer, exchange, within
 from infra.helpdesk.payload import HAND_OVER, REPLY, Payload, hand_over_payload, reply_payload
 from processors.errors import DependencyDown, TryLater, Undeliverable
 from processors.ports import Clock, HandOver, Reply
 from schemas.ingress import Channel
 
 NAME = "helpdesk webhook"
-CONNECT_WITHIN = 3.0  # seconds; a connection that fails is a call that certainly did nothing
 FIND_WITHIN = 5.0  # seconds
-MAX_ANSWER = 64 * 1024  # bytes
-PASSING = (408, 425, 429)
-
-# The request was never written: the helpdesk cannot have done anything.
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class WebhookHelpdesk:
@@ -57,12 +50,12 @@ class WebhookHelpdesk:
         request = self._client.build_request(
             "GET", self._find_url, params={"key": key}, headers=self._signature(key, ""), timeout=CONNECT_WITHIN
         )
-        status, answer, _ = await self._exchange(request, FIND_WITHIN)
-        if status == 404:
+        answer = await exchange(self._client, request, FIND_WITHIN, NAME)
+        if answer.status == 404:
             return None
-        if status != 200:
-            raise DependencyDown(NAME, f"status {status} when asked for a key")
-        return _reference(answer, key)
+        if answer.status != 200:
+            raise DependencyDown(NAME, f"status {answer.status} when asked for a key")
+        return _reference(answer.body, key)
 
     async def _post(self, act: str, payload: Payload, deadline: float) -> str:
         key = str(payload["key"])
@@ -73,11 +66,11 @@ class WebhookHelpdesk:
             self._url,
             content=body.encode(),
             headers={"content-type": "application/json", **self._signature(key, body)},
-            timeout=httpx.Timeout(deadline, connect=min(CONNECT_WITHIN, deadline / 2)),
+            timeout=within(deadline),
         )
-        status, answer, headers = await self._exchange(request, deadline)
-        _judge(status, headers)
-        return _reference(answer, key)
+        answer = await exchange(self._client, request, deadline, NAME)
+        _judge(answer)
+        return _reference(answer.body, key)
 
     def _signature(self, key: str, body: str) -> dict[str, str]:
         now = self._clock.now().astimezone(UTC)  # the signer takes any time for UTC
@@ -87,52 +80,17 @@ class WebhookHelpdesk:
             "webhook-signature": self._signer.sign(key, now, body),
         }
 
-    async def _exchange(self, request: httpx.Request, deadline: float) -> tuple[int, bytes, httpx.Headers]:
-        """Send, and read the answer, within a total deadline: a drip of bytes does not extend it."""
-        try:
-            async with asyncio.timeout(deadline):
-                response = await self._client.send(request, stream=True, follow_redirects=False)
-                try:
-                    return response.status_code, await _read(response), response.headers
-                finally:
-                    await response.aclose()
-        except _NEVER_SENT as error:
-            raise DependencyDown(NAME, type(error).__name__, untouched=True) from None
-        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
-            raise DependencyDown(NAME, type(error).__name__) from None
 
-
-async def _read(response: httpx.Response) -> bytes:
-    """The answer's body, cut: only its reference matters, and a broken receiver may send anything."""
-    read = bytearray()
-    async for chunk in response.aiter_bytes():
-        read += chunk
-        if len(read) >= MAX_ANSWER:
-            break
-    return bytes(read[:MAX_ANSWER])
-
-
-def _judge(status: int, headers: httpx.Headers) -> None:
+def _judge(answer: Answer) -> None:
     """Raise unless the status says done."""
+    status = answer.status
     if 200 <= status < 300:
         return
     if status in PASSING:
-        raise TryLater(f"{NAME}: status {status}", after=_retry_after(headers))
+        raise TryLater(f"{NAME}: status {status}", after=answer.retry_after)
     if status >= 500:
         raise DependencyDown(NAME, f"status {status}")
     raise Undeliverable(f"{NAME}: status {status}")
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds of a Retry-After (RFC 9110 §10.2.3). A date counts from the receiver's own clock."""
-    value = headers.get("retry-after", "")
-    try:
-        if value.isdigit():
-            return float(value)
-        asked = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
-        return max(0.0, asked.total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _reference(answer: bytes, key: str) -> str:
