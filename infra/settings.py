@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -95,7 +96,23 @@ def _price(text: object) -> object:
 
 
 Channels = Annotated[tuple[Channel, ...], NoDecode, BeforeValidator(_words)]
+
+
+def _origin(value: str) -> str:
+    if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", value):
+        raise ValueError("write an origin as https://shop.example, in small letters and without a path")
+    return value
+
+
+def _article_url(value: str) -> str:
+    if not value.startswith("https://") or "{article}" not in value:
+        raise ValueError("write it as https://help.example/{article}")
+    return value
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_words)]
+ArticleUrl = Annotated[str, AfterValidator(_article_url)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
 ApiKeys = Annotated[tuple[Annotated[ApiKey, BeforeValidator(_key)], ...], NoDecode, BeforeValidator(_words)]
 Prices = Annotated[tuple[Annotated[ModelPrice, BeforeValidator(_price)], ...], NoDecode, BeforeValidator(_words)]
@@ -230,6 +247,25 @@ class Settings(BaseSettings):
     email_mailboxes: Words = Field((), description="Own support addresses, by commas: mail from them is a loop.")
     email_domains: Words = Field((), description="Own mail domains, by commas: mail from them is never a customer's.")
 
+    # Web chat
+    chat_secret: SecretStr | None = Field(
+        None,
+        description="What signs chat sessions: 32 random characters or more, the same at every edge. Unset: no chat.",
+    )
+    chat_origins: Origins = Field(
+        (), description="Origins whose pages may chat, as https://shop.example, by commas. The edge's own always may."
+    )
+    chat_session_lasts: float = Field(
+        8 * 3600.0, ge=60, le=7 * 86400, description="How long a chat session lasts, in seconds."
+    )
+    chat_article_url: ArticleUrl | None = Field(
+        None,
+        description="Where a cited article is read, as https://help.example/{article}. Unset: it is named, not linked.",
+    )
+    chat_demo: bool = Field(
+        False, description="Serve /widget-demo, a page where anybody may chat without a name. Not for production."
+    )
+
     # The helpdesk
     helpdesk: Literal["recorded", "webhook"] = _known(
         "HELPDESK", "recorded", "Where replies and hand-overs go: recorded (kept in Postgres) or webhook."
@@ -294,6 +330,8 @@ class Settings(BaseSettings):
             **self._kafka_needs(),
             "OPENAI_API_KEY (a model is named openai/...)": "openai" in providers and self.openai_api_key is None,
             "VLLM_BASE_URL (a model is named vllm/...)": "vllm" in providers and self.vllm_base_url is None,
+            "SLUICE_CHAT_SECRET of 32 characters or more": self.chat_secret is not None
+            and len(self.chat_secret.get_secret_value()) < 32,
             "HELPDESK_WEBHOOK_URL (HELPDESK is webhook)": webhook and self.helpdesk_webhook_url is None,
             "HELPDESK_WEBHOOK_SECRET (HELPDESK is webhook)": webhook and self.helpdesk_webhook_secret is None,
             "OUTCOME_WEBHOOK_SECRET (OUTCOME_WEBHOOK_URL is set)": self.outcome_webhook_url is not None

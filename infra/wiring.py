@@ -16,6 +16,7 @@ from infra.clock import SystemClock
 from infra.crm import Row, customers_of
 from infra.embeddings.remembered import Remembered, TokenEmbedder
 from infra.helpdesk.channels import ByChannel
+from infra.helpdesk.chat import ChatReplies
 from infra.helpdesk.recorded import RecordedHelpdesk
 from infra.helpdesk.scripted import ScriptedHelpdesk
 from infra.helpdesk.webhook import WebhookHelpdesk
@@ -202,7 +203,7 @@ class Adapters:
 
     def _channels(self) -> Mapping[Channel, Replies]:
         """The channels with a way out of their own."""
-        found: dict[Channel, Replies] = {}
+        found: dict[Channel, Replies] = {Channel.CHAT: ChatReplies(self._desk)}
         return found
 
     @cached_property

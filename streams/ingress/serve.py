@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 import uvicorn
@@ -15,15 +17,18 @@ from prometheus_client import CollectorRegistry
 
 from infra.kafka.producer import Producer
 from infra.kafka.security import Address
+from infra.sessions import SignedSessions
 from infra.settings import Settings
 from processors.ingress import LanguageOf
 from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
 from processors.ports import Clock, OutsideClaims
-from streams.ingress.doors import Doors, EdgeLimits, keys_of
+from streams.ingress.doors import ChatDoor, Doors, EdgeLimits, keys_of
 from streams.ingress.edge import create_edge
+from streams.ingress.feed import ChatFeed, FeedLimits
 from streams.ingress.mail import mailbox_of
-from streams.ingress.outcomes import OutcomeReader, OutcomeView
+from streams.ingress.outcomes import LOOKBACK, OutcomeReader, OutcomeView
+from streams.ingress.progress import ProgressReader
 from streams.metrics import Metrics
 
 MOST_AT_ONCE = 1000  # requests; beyond it the server answers 503
@@ -31,6 +36,17 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DRAIN_WITHIN = 15  # seconds for the requests in flight
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ChatOptions:
+    """How web chat is served."""
+
+    secret: str = field(repr=False)  # signs the sessions
+    origins: tuple[str, ...] = ()
+    lasts: timedelta = timedelta(hours=8)  # a session
+    article_url: str | None = None  # with {article} where the article's id goes
+    demo: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,7 @@ class EdgeOptions:
     port: int = 8700  # 0: any free one
     limits: EdgeLimits = field(default_factory=EdgeLimits)
     claims: bool = False  # whether a helpdesk outside may claim replies
+    chat: ChatOptions | None = None
 
 
 class EdgeParts(Protocol):
@@ -66,6 +83,19 @@ def options_of(settings: Settings, bootstrap: Address) -> EdgeOptions:
         port=settings.edge_port,
         limits=EdgeLimits(ticket_bytes=settings.max_ticket_bytes),
         claims=bool(settings.outside_channels),
+        chat=_chat_options(settings),
+    )
+
+
+def _chat_options(settings: Settings) -> ChatOptions | None:
+    if settings.chat_secret is None:
+        return None
+    return ChatOptions(
+        secret=settings.chat_secret.get_secret_value(),
+        origins=settings.chat_origins,
+        lasts=timedelta(seconds=settings.chat_session_lasts),
+        article_url=settings.chat_article_url,
+        demo=settings.chat_demo,
     )
 
 
@@ -117,26 +147,46 @@ async def _serve(
         language=language,
         limits=options.limits,
         claims=parts.outside if parts and options.claims else None,
+        chat=_chat_door(options.chat, outcomes, metrics) if options.chat else None,
     )
 
     @asynccontextmanager
     async def beside(_: FastAPI) -> AsyncIterator[None]:
-        reading = asyncio.create_task(OutcomeReader(options.bootstrap, outcomes, clock, metrics).run())
-        reading.add_done_callback(server.end_with)
+        running = [asyncio.create_task(reader.run()) for reader in _readers(doors, options)]
+        for task in running:
+            task.add_done_callback(server.end_with)
         try:
             yield  # the producer connects with the first ticket, so that the edge starts while Kafka is away
         finally:
-            reading.cancel()
-            await asyncio.wait([reading])
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
             await producer.stop()
 
     server = _Server(_config(create_edge(doors, beside), options))
-    with server.config.bind_socket() as socket:
-        socket.listen()  # from here on requests wait instead of being turned away
-        host, port = socket.getsockname()[:2]
+    if doors.chat is not None:
+        server.before_shutdown = doors.chat.feed.close
+    with server.config.bind_socket() as bound:
+        bound.listen()  # from here on requests wait instead of being turned away
+        host, port = bound.getsockname()[:2]
         listening(f"http://{host}:{port}")
-        await server.serve(sockets=[socket])
+        await server.serve(sockets=[bound])
     return 0 if server.started and not server.failed else 1
+
+
+def _chat_door(options: ChatOptions, outcomes: OutcomeView, metrics: Metrics) -> ChatDoor:
+    feed = ChatFeed(outcomes, article_url=options.article_url)
+    metrics.chat_streams.set_function(lambda: feed.streams)
+    return ChatDoor(SignedSessions(options.secret), feed, options.origins, options.lasts, options.demo)
+
+
+def _readers(doors: Doors, options: EdgeOptions) -> Sequence[OutcomeReader | ProgressReader]:
+    """What reads Kafka beside the server. A chat is told what was missed since its session began."""
+    chat, given = doors.chat, (options.bootstrap, doors.outcomes, doors.clock, doors.metrics)
+    if chat is None:
+        return (OutcomeReader(*given),)
+    outcomes = OutcomeReader(*given, followers=(chat.feed.settled,), lookback=max(LOOKBACK, chat.lasts))
+    return (outcomes, ProgressReader(options.bootstrap, chat.feed))
 
 
 def _config(app: FastAPI, options: EdgeOptions) -> uvicorn.Config:
@@ -147,13 +197,19 @@ def _config(app: FastAPI, options: EdgeOptions) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=MOST_AT_ONCE,
+        limit_concurrency=MOST_AT_ONCE + (FeedLimits().streams if options.chat else 0),
         timeout_graceful_shutdown=DRAIN_WITHIN,
     )
 
 
 class _Server(uvicorn.Server):
     failed = False
+    before_shutdown: Callable[[], None] = staticmethod(lambda: None)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what would never end on its own, then wait for the rest."""
+        self.before_shutdown()
+        await super().shutdown(sockets)
 
     def end_with(self, beside: "asyncio.Task[None]") -> None:
         """Stop when what runs beside the server ends on its own: that is a bug, and a restart mends more than it."""
