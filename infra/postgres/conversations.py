@@ -9,10 +9,11 @@ from infra.postgres.pool import Pool, fetch, fetch_value, storable, storable_jso
 from processors.errors import Conflict, TryLater
 from processors.ports import AcknowledgeRequest, Claim, ClaimRequest, ClaimStatus, Item
 from schemas.gate import Decision
-from schemas.ingress import TicketReceived
+from schemas.ingress import Proof, TicketReceived
 from schemas.router import Admission
 
 ACKNOWLEDGE_EVERY = timedelta(days=1)
+_NAMED_BY = {Proof.SESSION: Proof.API_KEY}  # both carry a customer id; Postgres looks it up in one way
 
 
 class PostgresConversations:
@@ -34,7 +35,7 @@ class PostgresConversations:
         parameters = {
             "ticket": ticket.ticket_id,
             "conversation": storable(ticket.conversation),
-            "proof": ticket.identity.proof.value,
+            "proof": _NAMED_BY.get(ticket.identity.proof, ticket.identity.proof).value,
             "proved": ticket.identity.value and storable(ticket.identity.value),
             "channel": ticket.channel.value,
             "subject": storable(ticket.subject),

@@ -129,7 +129,7 @@ class ScriptedConversations(Conversations):
         """The one customer a proof names. An address that several share proves nobody."""
         value = (identity.value or "").lower()
         match identity.proof:
-            case Proof.API_KEY:
+            case Proof.API_KEY | Proof.SESSION:
                 found = [c.customer_id for c in self._customers if c.customer_id == identity.value]
             case Proof.DMARC:
                 found = [c.customer_id for c in self._customers if value and (c.email or "").lower() == value]

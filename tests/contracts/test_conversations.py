@@ -174,6 +174,8 @@ class TestAdmission:
             (Proof.API_KEY, "cus_1", "cus_1"),
             (Proof.API_KEY, "cus_99", None),
             (Proof.API_KEY, "ann@example.com", None),
+            (Proof.SESSION, "cus_1", "cus_1"),
+            (Proof.SESSION, "ann@example.com", None),
             (Proof.DMARC, "ann@EXAMPLE.com", "cus_1"),
             (Proof.DMARC, "nobody@example.com", None),
             (Proof.DMARC, "cus_1", None),
