@@ -14,28 +14,42 @@ from infra.settings import Settings
 from schemas.event import Stage
 from schemas.topics import STAGES, Header, Topic, dead_topic
 from sluice.reach import bootstrap
-from sluice.terminal import USAGE, WRONG, AsJson, console, fail, print_json, read_settings, run, show, stderr
+from sluice.terminal import USAGE, WRONG, AsJson, commands, console, fail, print_json, read_settings, run, show, stderr
 
-app = typer.Typer(
-    add_completion=False,
-    help="Dead letters: tickets a stage could never handle. Each is on the people's queue as well.",
-)
+app = commands("Dead letters: tickets a stage could never handle. Each is on the people's queue as well.")
 
 Days = Annotated[float, typer.Option(help="How far back to look.")]
 StageOption = Annotated[str | None, typer.Option(help="Only this stage's.")]
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason, such as Undecodable.")]
 
 
-@app.command("list", epilog="Example: sluice dead list --stage router --days 7")
+@app.command("list")
 def list_dead(stage: StageOption = None, reason: Reason = None, days: Days = 1.0, as_json: AsJson = False) -> None:
-    """List dead letters, newest last."""
+    """List dead letters, newest last.
+
+    Examples:
+
+      sluice dead list --days 7
+
+      sluice dead list --stage router --reason Undecodable --json
+    """
     found = _find(read_settings(), stage, reason, days)
     show([_row(entry) for entry in found], title="Dead letters", as_json=as_json)
 
 
-@app.command("show", epilog="Example: sluice dead show router.dead/3@17")
-def show_dead(place: str, as_json: AsJson = False) -> None:
-    """Show one dead letter in full, named by its place: TOPIC/PARTITION@OFFSET."""
+@app.command("show")
+def show_dead(
+    place: Annotated[str, typer.Argument(help="TOPIC/PARTITION@OFFSET, as `sluice dead list` shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one dead letter in full, named by its place: TOPIC/PARTITION@OFFSET.
+
+    Examples:
+
+      sluice dead show router.dead/3@17
+
+      sluice dead show router.dead/3@17 --json
+    """
     found = [entry for entry in _find(read_settings(), None, None, 30.0) if _place(entry) == place]
     if not found:
         fail(f"no dead letter at {place}; `sluice dead list` names them", USAGE)
@@ -51,27 +65,37 @@ def show_dead(place: str, as_json: AsJson = False) -> None:
         console.print(event if event is not None else f"unreadable bytes: {raw}")
 
 
-@app.command(epilog="Example: sluice dead redrive --stage resolution --reason ModelFailed --dry-run")
+@app.command()
 def redrive(
     stage: StageOption = None,
     reason: Reason = None,
     days: Days = 1.0,
     rate: Annotated[float, typer.Option(min=0.1, help="Tickets a second.")] = 10.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be sent.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Put dead letters back on the topic they came from, in their order.
 
     The claim keeps an answered ticket from being answered again, and an overtaken revision from being answered at all.
+
+    Examples:
+
+      sluice dead redrive --stage resolution --reason ModelFailed --dry-run
+
+      sluice dead redrive --stage resolution --reason ModelFailed --rate 5
     """
     settings = read_settings()
     found = [entry for entry in _find(settings, stage, reason, days) if _source(entry) is not None]
     if dry_run:
-        show([_row(entry) for entry in found], title="Would be redriven", as_json=False)
+        show([_row(entry) for entry in found], title="Would be redriven", as_json=as_json)
         return
     if not found:
         fail("nothing to redrive; `sluice dead list` shows what there is", WRONG)
     sent = run(_redrive(bootstrap(settings), found, rate))
-    console.print(f"redrove {sent} of {len(found)}")
+    if as_json:
+        print_json({"redriven": [_row(entry) for entry in found[:sent]]})
+    else:
+        console.print(f"redrove {sent} of {len(found)}")
 
 
 async def _redrive(brokers: Address, found: list[Entry], rate: float) -> int:

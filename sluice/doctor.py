@@ -19,7 +19,7 @@ from infra.postgres.local import find_postgres
 from infra.postgres.migrate import MigrationError, status
 from infra.settings import Settings, SettingsError
 from infra.wiring import LOCAL_CLASSIFIER, Adapters
-from sluice.reach import api_keys, edge_url
+from sluice.reach import api_keys, edge_url, unready, worker_url
 from sluice.terminal import WRONG, AsJson, console, print_json, read_settings, show
 
 LIBRARIES = ("faust-streaming", "aiokafka", "mode-streaming", "confluent-kafka", "pydantic", "fastavro", "psycopg")
@@ -126,8 +126,7 @@ def _trained(settings: Settings) -> Iterator[Finding]:
 
 def _servers(settings: Settings) -> Iterator[Finding]:
     yield _answers("edge", f"{edge_url(settings)}/readyz", "sluice edge, or sluice up", needed=False)
-    worker = f"http://{settings.edge_host}:{settings.worker_port}/readyz"
-    yield _answers("worker", worker, "sluice worker all, or sluice up", needed=False)
+    yield _answers("worker", f"{worker_url(settings)}/readyz", "sluice worker all, or sluice up", needed=False)
     names = {settings.model_router, settings.model_commodity, settings.model_frontier}
     if any(name.startswith("vllm/") for name in names) and settings.vllm_base_url:
         yield _answers("vLLM", f"{settings.vllm_base_url.rstrip('/')}/models", "VLLM_BASE_URL", needed=True)
@@ -137,12 +136,10 @@ def _servers(settings: Settings) -> Iterator[Finding]:
 
 def _answers(what: str, url: str, fix: str, *, needed: bool) -> Finding:
     try:
-        response = httpx.get(url, timeout=3)
+        why = unready(url)
     except httpx.TransportError as error:
         return Finding(what, "wrong" if needed else "off", f"{url}: {type(error).__name__}", fix)
-    if response.status_code == httpx.codes.OK:
-        return Finding(what, "ok", url)
-    return Finding(what, "wrong", f"{url}: {response.status_code} {response.text.strip()[:200]}", fix)
+    return Finding(what, "ok", url) if why is None else Finding(what, "wrong", f"{url}: {why}", fix)
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (

@@ -1,5 +1,6 @@
 """`sluice edge`: the HTTP door for tickets and mail."""
 
+import os
 from dataclasses import replace
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from infra.language import detect_language
 from infra.settings import DatabaseRole, Settings
 from infra.wiring import open_adapters
 from sluice.reach import api_keys, bootstrap, owner_url
-from sluice.terminal import USAGE, console, fail, read_settings
+from sluice.terminal import USAGE, JsonLines, console, fail, print_line, read_settings
 from streams.ingress.serve import OpenParts, options_of, run_edge
 from streams.process import configure_logging
 
@@ -18,6 +19,7 @@ from streams.process import configure_logging
 def edge(
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: the setting.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. Default: the setting.")] = None,
+    as_json: JsonLines = False,
 ) -> None:
     """Serve POST /v1/tickets, POST /v1/email and GET /v1/tickets/{id}; /docs describes them. It needs no database.
 
@@ -26,12 +28,14 @@ def edge(
       sluice edge
 
       sluice edge --host 0.0.0.0 --port 8080
+
+      sluice edge --port 0 --json
     """
     settings = read_settings()
     keys = api_keys(settings)
     if not keys:
         fail("no API key: set SLUICE_API_KEYS=KEY=ACCOUNT:SCOPE or SLUICE_API_KEYS_FILE", USAGE)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, as_json=as_json)
     options = options_of(settings.model_copy(update={"api_keys": keys}), bootstrap(settings))
     options = replace(options, host=host or options.host, port=options.port if port is None else port)
     raise typer.Exit(
@@ -39,7 +43,7 @@ def edge(
             options,
             SystemClock(),
             detect_language,
-            lambda address: console.print(f"listening at {address}"),
+            lambda address: _listening(address, as_json),
             _parts(settings),
         )
     )
@@ -52,3 +56,10 @@ def _parts(settings: Settings) -> OpenParts | None:
         return None
     database = owner_url(settings)
     return lambda: open_adapters(settings, database, roles, wait=False)
+
+
+def _listening(address: str, as_json: bool) -> None:
+    if as_json:
+        print_line({"pid": os.getpid(), "port": int(address.rpartition(":")[2]), "address": address})
+    else:
+        console.print(f"listening at {address}", highlight=False)

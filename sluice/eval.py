@@ -18,14 +18,14 @@ from evals.outcome import Provenance, report
 from evals.prediction import Prediction, write
 from evals.task import Entrance, Pipeline, run
 from infra.language import detect_language
-from infra.postgres.local import start_postgres
+from infra.postgres.local import PostgresFailed, start_postgres
 from infra.postgres.migrate import migrate
 from infra.settings import Settings
 from infra.wiring import Adapters, in_memory, open_adapters
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from sluice.figures import show_report
 from sluice.suite import Prepared, load, open_suite, prepare, with_suite
-from sluice.terminal import USAGE, AsJson, fail, print_json, read_settings, stderr
+from sluice.terminal import DOWN, USAGE, AsJson, fail, print_json, read_settings, stderr
 from sluice.terminal import run as run_async
 from streams.ingress.mail import mailbox_of
 
@@ -58,7 +58,10 @@ def evaluate(
         tickets = halves(opened).held_out if split == HELD_OUT else opened.split(split)
     except SuiteError as error:
         fail(str(error), USAGE)
-    found = run_async(_evaluate(opened, tickets[:limit], split, out, settings))
+    try:
+        found = run_async(_evaluate(opened, tickets[:limit], split, out, settings))
+    except PostgresFailed as error:
+        fail(str(error), DOWN)
     if as_json:
         print_json(found)
     else:

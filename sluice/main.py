@@ -22,7 +22,9 @@ class Place:
 
 
 COMMANDS: Mapping[str, Place] = {
-    "demo": Place("demo", "demo", RUN, "Start everything, send a suite's tickets through the edge, show the outcome."),
+    "demo": Place(
+        "demo.command", "demo", RUN, "Start everything, send a suite's tickets through the edge, show the outcome."
+    ),
     "up": Place("up", "up", RUN, "Start Kafka, Postgres, all workers and the edge in the background."),
     "down": Place("up", "down", RUN, "Stop what `sluice up` or `sluice demo` started."),
     "worker": Place("worker", "worker", RUN, "Run a stage, or all of them, in this process."),
@@ -60,6 +62,11 @@ class Lazily(TyperGroup):
         """The command itself."""
         name, found, rest = super().resolve_command(ctx, args)
         return name, load(name) if found and name else found, rest
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Run a command; what it expects to go wrong becomes a message and an exit code."""
+        with import_module("sluice.terminal").explained():
+            return super().invoke(ctx)
 
 
 def load(name: str) -> Any:  # noqa: ANN401

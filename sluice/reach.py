@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import httpx
+
 from infra.kafka.running import running_kafka
 from infra.kafka.security import Brokers
 from infra.postgres.local import find_postgres
@@ -58,6 +60,28 @@ def database_of(settings: Settings) -> str:
 def edge_url(settings: Settings) -> str:
     """The address of the edge."""
     return f"http://{settings.edge_host}:{settings.edge_port}"
+
+
+def worker_url(settings: Settings) -> str:
+    """The address of a worker's health."""
+    return f"http://{settings.edge_host}:{settings.worker_port}"
+
+
+def unready(url: str) -> str | None:
+    """Why the process behind a /readyz is not ready, in words; None when it is.
+
+    Raises:
+        httpx.TransportError: nothing answers there.
+    """
+    response = httpx.get(url, timeout=3)
+    if response.status_code == httpx.codes.OK:
+        return None
+    try:
+        told = response.json()
+    except ValueError:
+        return f"{response.status_code} {response.text.strip()[:200]}"
+    wrong = [f"{part} {state}" for part, state in told.get("parts", {}).items() if state != "ok"]
+    return "; ".join(wrong) or str(told.get("detail", response.status_code))
 
 
 def key_file(settings: Settings) -> Path:

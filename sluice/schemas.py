@@ -2,14 +2,15 @@
 
 import json
 import re
+from typing import Annotated
 
 import typer
 
 from schemas.codec import EVENTS, RELEASED, fingerprint, schema_of
 from schemas.event import Event
-from sluice.terminal import USAGE, AsJson, console, fail, print_json, show
+from sluice.terminal import USAGE, AsJson, commands, console, fail, print_json, show
 
-app = typer.Typer(add_completion=False, help="The Avro schemas of the events on Kafka.", no_args_is_help=True)
+app = commands("The Avro schemas of the events on Kafka.")
 
 
 def releases(event: type[Event]) -> list[int]:
@@ -18,9 +19,16 @@ def releases(event: type[Event]) -> list[int]:
     return sorted(int(match[1]) for name in names if (match := re.search(r"\.v(\d+)\.avsc$", name)))
 
 
-@app.command("list", epilog="Example: sluice schemas list --json")
+@app.command("list")
 def list_schemas(as_json: AsJson = False) -> None:
-    """List every event with its fingerprint on the wire and its releases."""
+    """List every event with its fingerprint on the wire and its releases.
+
+    Examples:
+
+      sluice schemas list
+
+      sluice schemas list --json
+    """
     rows = [
         {
             "event": event.__name__,
@@ -32,18 +40,37 @@ def list_schemas(as_json: AsJson = False) -> None:
     show(rows, title="Events", as_json=as_json)
 
 
-@app.command("show", epilog="Example: sluice schemas show TicketReceived > TicketReceived.avsc")
-def show_schema(name: str) -> None:
-    """Print one event's Avro schema."""
+@app.command("show")
+def show_schema(
+    name: Annotated[str, typer.Argument(metavar="EVENT", help="As `sluice schemas list` names it.")],
+) -> None:
+    """Print one event's Avro schema.
+
+    Examples:
+
+      sluice schemas show TicketReceived
+
+      sluice schemas show TicketReceived > TicketReceived.avsc
+    """
     event = next((event for event in EVENTS if event.__name__ == name), None)
     if event is None:
         fail(f"no event {name!r}; one of {', '.join(event.__name__ for event in EVENTS)}", USAGE)
     print_json(schema_of(event))
 
 
-@app.command("release", epilog="Run it when an event has changed; `make test` proves the new schema compatible.")
-def release_schemas() -> None:
-    """Write a new release of every event whose schema differs from its newest one."""
+@app.command("release")
+def release_schemas(as_json: AsJson = False) -> None:
+    """Write a new release of every event whose schema differs from its newest one.
+
+    Run it when an event has changed; `make test` proves the new schema compatible.
+
+    Examples:
+
+      sluice schemas release
+
+      sluice schemas release --json
+    """
+    written = []
     for event in EVENTS:
         versions = releases(event)
         current = schema_of(event)
@@ -51,4 +78,8 @@ def release_schemas() -> None:
         if newest is None or json.loads(newest.read_text()) != current:
             path = RELEASED / f"{event.__name__}.v{(versions or [0])[-1] + 1}.avsc"
             path.write_text(json.dumps(current, indent=2) + "\n")
-            console.print(f"released {path.name}")
+            written.append(path.name)
+    if as_json:
+        print_json({"released": written})
+    else:
+        console.print("\n".join(f"released {name}" for name in written) or "every event is as it was released")

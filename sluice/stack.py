@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 
 import httpx
+import psycopg
 from confluent_kafka import KafkaException
 
 from infra.daemon import Daemon
@@ -18,7 +20,8 @@ from infra.kafka.running import RunningKafka, ensure_kafka
 from infra.postgres.local import RunningPostgres, ensure_postgres
 from infra.postgres.migrate import migrate
 from infra.settings import Settings
-from sluice.reach import edge_url, key_file
+from processors.errors import DependencyDown
+from sluice.reach import edge_url, key_file, unready, worker_url
 
 START_TIMEOUT = 90.0  # seconds; the first start builds the embedding graph
 STOP_TIMEOUT = 30.0  # seconds; a worker drains for 20
@@ -40,11 +43,16 @@ class Services:
 
 
 def start_services(settings: Settings, *, allow_memory: bool, say: Say) -> Services:
-    """Start what is not configured, both at once, and prepare them."""
+    """Start what is not configured, both at once, and prepare them.
+
+    Raises:
+        KafkaUnavailable, KafkaFailed, PostgresFailed: one does not come up.
+        DependencyDown: one that is configured does not answer.
+    """
     with ThreadPoolExecutor(2) as pool:
         starting = pool.submit(ensure_kafka, settings, allow_memory=allow_memory)
         postgres = ensure_postgres(settings)
-        migrate(postgres.owner_url)
+        _migrate(postgres)
         say(f"Postgres: {'embedded' if postgres.local else 'yours'}")
         kafka = starting.result()
     if kafka.keeps_data:
@@ -56,6 +64,13 @@ def start_services(settings: Settings, *, allow_memory: bool, say: Say) -> Servi
     kinds = {"configured": "yours", "local": "a local Apache Kafka", "memory": "in-process, MEMORY ONLY"}
     say(f"Kafka: {kinds[kafka.kind]} at {kafka.bootstrap}")
     return Services(kafka, postgres)
+
+
+def _migrate(postgres: RunningPostgres) -> None:
+    try:
+        migrate(postgres.owner_url)
+    except psycopg.OperationalError as error:
+        raise DependencyDown("Postgres", str(error).partition("\n")[0]) from None
 
 
 def daemons(settings: Settings) -> dict[str, Daemon]:
@@ -71,12 +86,13 @@ def start_processes(settings: Settings, say: Say) -> None:
     """
     running = daemons(settings)
     commands = {WORKER: ["worker", "all"], EDGE: ["edge"]}
+    ports = {WORKER: settings.worker_port, EDGE: settings.edge_port}
     for name, arguments in commands.items():
         with running[name].lock() as lock:
             if lock is not None:
+                _check_free(settings.edge_host, ports[name], f"SLUICE_{name.upper()}_PORT")
                 running[name].spawn([sys.executable, "-m", "sluice.main", *arguments], lock, {})
-    worker_url = f"http://{settings.edge_host}:{settings.worker_port}"
-    _await(running[WORKER], f"{worker_url}/readyz")
+    _await(running[WORKER], f"{worker_url(settings)}/readyz")
     say("workers: router, retrieval, resolution, gate, outcome are reading")
     _await(running[EDGE], f"{edge_url(settings)}/readyz")
     say(f"edge: {edge_url(settings)}")
@@ -91,22 +107,28 @@ def stop_processes(settings: Settings) -> list[str]:
     return alive
 
 
+def _check_free(host: str, port: int, setting: str) -> None:
+    """Another stack's process on our port would be taken for ours."""
+    with socket(AF_INET6 if ":" in host else AF_INET) as trial:
+        trial.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            raise StackFailed(f"{host}:{port} cannot be listened at: {error.strerror}; {setting} is the port") from None
+
+
 def _await(daemon: Daemon, url: str) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline:
-        if _ready(url):
+    deadline, why = time.monotonic() + START_TIMEOUT, "it does not answer"
+    while daemon.alive() and time.monotonic() < deadline:
+        try:
+            told = unready(url)
+        except httpx.TransportError:
+            told = why
+        if told is None:
             return
-        if not daemon.alive():
-            break
+        why = told
         time.sleep(0.1)
-    raise StackFailed(f"{daemon.name} is not ready; {daemon.log} ends:\n{daemon.tail()}")
-
-
-def _ready(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
+    raise StackFailed(f"{daemon.name} is not ready: {why}; {daemon.log} ends:\n{daemon.tail()}")
 
 
 def ensure_key(settings: Settings) -> None:

@@ -22,11 +22,22 @@ from schemas.codec import Undecodable, decode
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.topics import Topic
 from sluice.reach import bootstrap, brokers_of, database_of, owner_url
-from sluice.terminal import DOWN, USAGE, WRONG, AsJson, console, fail, print_json, read_settings, run, show, stderr
-
-app = typer.Typer(
-    add_completion=False, help="The kill switch: what may be sent without a person.", no_args_is_help=True
+from sluice.terminal import (
+    DOWN,
+    USAGE,
+    WRONG,
+    AsJson,
+    commands,
+    console,
+    fail,
+    print_json,
+    read_settings,
+    run,
+    show,
+    stderr,
 )
+
+app = commands("The kill switch: what may be sent without a person.")
 
 T = TypeVar("T")
 
@@ -46,9 +57,16 @@ class Written:
     missed: tuple[str, ...]  # the paths that did not answer, and why
 
 
-@app.command("show", epilog="Example: sluice switch show --json")
+@app.command("show")
 def show_switch(as_json: AsJson = False) -> None:
-    """Show every scope as the topic and as the table have it. The most restrictive one that matches a ticket wins."""
+    """Show every scope as the topic and as the table have it. The most restrictive one that matches a ticket wins.
+
+    Examples:
+
+      sluice switch show
+
+      sluice switch show --json
+    """
     settings = read_settings()
     board = read_board(bootstrap(settings))
     table = run(_rows(settings))
@@ -71,21 +89,42 @@ def _line(board: Board, row: SwitchRow | None, scope: Scope) -> dict[str, object
     }
 
 
-@app.command(epilog="Example: sluice switch off --scope intent:refund_status --why 'wrong amounts'")
+@app.command()
 def off(why: Why, scope: ScopeOption = "all", actor: Actor = "", as_json: AsJson = False) -> None:
-    """Send everything in the scope straight to people; no model is called."""
+    """Send everything in the scope straight to people; no model is called.
+
+    Examples:
+
+      sluice switch off --why 'wrong amounts'
+
+      sluice switch off --scope intent:refund_status --why 'wrong amounts'
+    """
     _set(scope, SwitchState.OFF, why, actor, as_json)
 
 
-@app.command(epilog="Example: sluice switch suggest --why 'new help centre goes live'")
+@app.command()
 def suggest(why: Why, scope: ScopeOption = "all", actor: Actor = "", as_json: AsJson = False) -> None:
-    """Draft in the scope, and send nothing without a person."""
+    """Draft in the scope, and send nothing without a person.
+
+    Examples:
+
+      sluice switch suggest --why 'new help centre goes live'
+
+      sluice switch suggest --scope channel:email --why 'a loop with another machine'
+    """
     _set(scope, SwitchState.SUGGEST, why, actor, as_json)
 
 
-@app.command(epilog="Example: sluice switch auto --why 'incident 42 is over'")
+@app.command()
 def auto(why: Why, scope: ScopeOption = "all", actor: Actor = "", as_json: AsJson = False) -> None:
-    """Arm the scope. The record names the stop it lifts: one that came in between stays in force."""
+    """Arm the scope. The record names the stop it lifts: one that came in between stays in force.
+
+    Examples:
+
+      sluice switch auto --why 'incident 42 is over'
+
+      sluice switch auto --scope intent:refund_status --why 'fixed in 42' --json
+    """
     _set(scope, SwitchState.AUTO, why, actor, as_json)
 
 

@@ -6,8 +6,10 @@ Exit codes: 0 done; 1 done, and something is wrong (a fault found, a ticket lost
 
 import asyncio
 import json
+import logging
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -24,7 +26,23 @@ WRONG, USAGE, DOWN = 1, 2, 3
 console = Console()
 stderr = Console(stderr=True)
 
+SETTING = {"Kafka": "KAFKA_BOOTSTRAP_SERVERS", "Postgres": "DATABASE_URL"}  # what says where it is
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table, for scripts.")]
+JsonLine = Annotated[bool, typer.Option("--json", help="Say where it listens as one JSON line, for scripts.")]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="Say where it listens as one JSON line on standard output; log in JSON lines.")
+]
+
+
+def commands(meaning: str) -> typer.Typer:
+    """A command with commands of its own."""
+    return typer.Typer(help=meaning, add_completion=False, no_args_is_help=True, rich_markup_mode="markdown")
+
+
+def aside(as_json: bool) -> Console:
+    """Where a command says how it goes on: beside the JSON where that is asked for, as it stands there alone."""
+    return stderr if as_json else console
 
 
 def fail(message: str, code: int = WRONG) -> NoReturn:
@@ -41,20 +59,37 @@ def read_settings() -> Settings:
         fail(str(error), USAGE)
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine; expected failures become messages and exit codes."""
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what a command expects to go wrong into a message and an exit code."""
     try:
-        return asyncio.run(work)
+        yield
     except DependencyDown as error:
-        fail(f"{error}; `sluice doctor` says what is reachable", DOWN)
+        setting = SETTING.get(error.dependency, "")
+        look = f" {setting} says where it is;" if setting and setting not in str(error) else ""
+        fail(f"{error}.{look} `sluice doctor` says what is reachable", DOWN)
+    except SettingsError as error:
+        fail(str(error), USAGE)
     except SluiceError as error:
         fail(str(error))
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine; expected failures become messages and exit codes."""
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # a line for every try; the error says it once
+    with explained():
+        return asyncio.run(work)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Print one JSON document, unstyled."""
     json.dump(value, sys.stdout, indent=2, default=str, ensure_ascii=False)
     sys.stdout.write("\n")
+
+
+def print_line(value: Mapping[str, object]) -> None:
+    """Print one JSON document on one line, at once: somebody waits for it."""
+    print(json.dumps(value, default=str, ensure_ascii=False), flush=True)  # noqa: T201
 
 
 def show(rows: Sequence[Mapping[str, object]], *, title: str, as_json: bool) -> None:

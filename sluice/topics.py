@@ -9,14 +9,21 @@ from infra.kafka.admin import Admin
 from infra.kafka.reason import reason
 from infra.kafka.security import Address
 from sluice.reach import bootstrap
-from sluice.terminal import DOWN, WRONG, AsJson, console, fail, print_json, read_settings, show
+from sluice.terminal import DOWN, WRONG, AsJson, commands, console, fail, print_json, read_settings, show
 
-app = typer.Typer(add_completion=False, help="The Kafka topics of Sluice.", no_args_is_help=True)
+app = commands("The Kafka topics of Sluice.")
 
 
-@app.command(epilog="Example: KAFKA_BOOTSTRAP_SERVERS=kafka:9092 sluice topics create")
+@app.command()
 def create(as_json: AsJson = False) -> None:
-    """Create the topics that are missing; existing ones are left as they are."""
+    """Create the topics that are missing; existing ones are left as they are.
+
+    Examples:
+
+      sluice topics create
+
+      KAFKA_BOOTSTRAP_SERVERS=kafka:9092 sluice topics create --json
+    """
     brokers = bootstrap(read_settings())
     try:
         created = Admin(brokers).create_topics()
@@ -28,12 +35,19 @@ def create(as_json: AsJson = False) -> None:
         console.print("\n".join(f"created {name}" for name in created) or "every topic was there already")
 
 
-@app.command(epilog="Example: sluice topics describe --differing")
+@app.command()
 def describe(
     differing: Annotated[bool, typer.Option(help="Only topics that are missing or differ.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show every topic beside what it should be. Exit code 1 when one is missing or differs."""
+    """Show every topic beside what it should be. Exit code 1 when one is missing or differs.
+
+    Examples:
+
+      sluice topics describe
+
+      sluice topics describe --differing --json
+    """
     brokers = bootstrap(read_settings())
     try:
         states = Admin(brokers).describe_topics()

@@ -13,21 +13,24 @@ from evals.train.policy import propose_policy
 from evals.train.router import train_router
 from infra.wiring import POLICY, embedder_of
 from sluice.suite import open_suite
-from sluice.terminal import USAGE, AsJson, console, fail, print_json, read_settings, run, stderr
+from sluice.terminal import USAGE, AsJson, commands, console, fail, print_json, read_settings, run, stderr
 
-app = typer.Typer(
-    add_completion=False,
-    help="Fit the trained parts on labelled tickets, on the training half of the customers.",
-    no_args_is_help=True,
-)
+app = commands("Fit the trained parts on labelled tickets, on the training half of the customers.")
 
 SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite folder, or `shop`.")]
 Out = Annotated[Path | None, typer.Option(help="Where to write. Default: the trained parts' folder of the settings.")]
 
 
-@app.command(epilog="Example: sluice train router ../shared/evaldata/thunderbird --out var/models/thunderbird")
+@app.command()
 def router(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
-    """Train the intent classifier; prints cross-validated figures."""
+    """Train the intent classifier; prints cross-validated figures.
+
+    Examples:
+
+      sluice train router shop
+
+      sluice train router ../shared/evaldata/thunderbird --out var/models/thunderbird
+    """
     settings = read_settings()
     embedder, today = embedder_of(settings), datetime.now(UTC).date()
     folder = _folder(out or settings.artefacts)
@@ -38,9 +41,16 @@ def router(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
     _show(report, report.summary(), as_json)
 
 
-@app.command(epilog="Example: sluice train gate shop --json")
+@app.command()
 def gate(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
-    """Train and calibrate the verifier on right answers and spoilt ones; prints what it catches."""
+    """Train and calibrate the verifier on right answers and spoilt ones; prints what it catches.
+
+    Examples:
+
+      sluice train gate shop --json
+
+      sluice train gate ../shared/evaldata/thunderbird --out var/models/thunderbird
+    """
     settings = read_settings()
     embedder = embedder_of(settings)
     try:
@@ -50,9 +60,16 @@ def gate(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
     _show(report, vars(report), as_json)
 
 
-@app.command(epilog="Example: sluice train policy ../shared/evaldata/thunderbird > policy.toml")
+@app.command()
 def policy(suite: SuiteName) -> None:
-    """Propose a policy from the bands of the training half: what was mostly safe to answer, with the counts."""
+    """Propose a policy from the bands of the training half: what was mostly safe to answer, with the counts.
+
+    Examples:
+
+      sluice train policy shop
+
+      sluice train policy ../shared/evaldata/thunderbird > policy.toml
+    """
     proposed = propose_policy(halves(open_suite(suite)).train, POLICY.read_text(encoding="utf-8"))
     console.print(proposed, markup=False, highlight=False, soft_wrap=True)
 

@@ -7,16 +7,16 @@ import typer
 from infra.kafka.local import KafkaFailed, KafkaUnavailable
 from infra.kafka.running import running_kafka
 from infra.postgres.local import PostgresFailed, find_postgres
-from infra.settings import SettingsError
-from sluice.reach import key_file
+from sluice.reach import edge_url, key_file, worker_url
 from sluice.stack import StackFailed, daemons, ensure_key, start_processes, start_services, stop_processes
-from sluice.terminal import DOWN, USAGE, AsJson, console, fail, print_json, read_settings
+from sluice.terminal import DOWN, AsJson, aside, console, fail, print_json, read_settings
 
 
 def up(
     services: Annotated[
         bool, typer.Option("--services", help="Only Kafka and Postgres, for workers of your own.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start Kafka and Postgres (unless the settings name yours), all workers and the edge; they stay up.
 
@@ -27,18 +27,24 @@ def up(
       sluice up
 
       SLUICE_HOME=/srv/sluice sluice up --services
+
+      sluice up --json
     """
     settings = read_settings()
     try:
-        start_services(settings, allow_memory=False, say=console.print)
+        found = start_services(settings, allow_memory=False, say=aside(as_json).print)
         if not services:
             ensure_key(settings)
-            start_processes(settings, console.print)
+            start_processes(settings, aside(as_json).print)
     except (KafkaUnavailable, KafkaFailed, PostgresFailed, StackFailed) as error:
         fail(str(error), DOWN)
-    except SettingsError as error:
-        fail(str(error), USAGE)
-    console.print(f"logs: {settings.home / 'run'}; API keys: {key_file(settings)}; stop with `sluice down`")
+    logs, keys = settings.home / "run", key_file(settings)
+    if as_json:
+        running = {} if services else {"edge": edge_url(settings), "worker": worker_url(settings)}
+        kafka, postgres = found.kafka.bootstrap, "embedded" if found.postgres.local else "configured"
+        print_json({"kafka": kafka, "postgres": postgres, **running, "logs": logs, "api_keys": keys})
+    else:
+        console.print(f"logs: {logs}; API keys: {keys}; stop with `sluice down`")
 
 
 def down(as_json: AsJson = False) -> None:
@@ -48,7 +54,7 @@ def down(as_json: AsJson = False) -> None:
 
       sluice down
 
-      SLUICE_HOME=var/demo sluice down
+      SLUICE_HOME=var/demo sluice down --json
     """
     settings = read_settings()
     stopped = stop_processes(settings) if any(daemon.alive() for daemon in daemons(settings).values()) else []

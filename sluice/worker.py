@@ -1,18 +1,18 @@
 """`sluice worker`: run one stage, or all of them, in this process."""
 
+import os
 from typing import Annotated
 
 import typer
 
 from infra.models.untrained import NotTrained
-from infra.settings import SettingsError
 from infra.wiring import open_adapters, roles_of
-from processors.errors import DependencyDown
 from schemas.event import Stage
 from schemas.topics import STAGES
 from sluice.reach import bootstrap, owner_url
-from sluice.terminal import DOWN, USAGE, fail, read_settings
+from sluice.terminal import USAGE, JsonLines, console, fail, print_line, read_settings
 from streams.flight import Limits
+from streams.health import PortTaken
 from streams.process import configure_logging
 from streams.worker import WorkerOptions, run
 
@@ -24,7 +24,10 @@ def worker(
     slot: Annotated[
         str | None, typer.Option(help="This worker's place, such as 0: a restart takes it over without a rebalance.")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port of /metrics and /health. Default: the setting.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of /livez, /readyz and /metrics. Default: the setting.")
+    ] = None,
+    as_json: JsonLines = False,
 ) -> None:
     """Run a stage until SIGTERM, which finishes what is in flight. Exit code 1 after a crash: restart it.
 
@@ -33,10 +36,13 @@ def worker(
       sluice worker all
 
       sluice worker resolution --slot 0 --port 9101
+
+      sluice worker outcome --port 0 --json
     """
     stages = _stages(stage)
     settings = read_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, as_json=as_json)
+    names = [found.value for found in stages]
     brokers, database = bootstrap(settings), owner_url(settings)
     options = WorkerOptions(
         bootstrap=brokers,
@@ -45,14 +51,21 @@ def worker(
         slot=slot,
         health_host=settings.edge_host,
         health_port=settings.worker_port if port is None else port,
+        listening=lambda bound: _listening(settings.edge_host, bound, names, as_json),
     )
     try:
         code = run(stages, options, lambda: open_adapters(settings, database, roles_of(stages)))
-    except (SettingsError, NotTrained) as error:
+    except (NotTrained, PortTaken) as error:
         fail(str(error), USAGE)
-    except DependencyDown as error:
-        fail(f"{error}; `sluice doctor` says what is reachable", DOWN)
     raise typer.Exit(code)
+
+
+def _listening(host: str, port: int, stages: list[str], as_json: bool) -> None:
+    address = f"http://{host}:{port}"
+    if as_json:
+        print_line({"pid": os.getpid(), "port": port, "address": address, "stages": stages})
+    else:
+        console.print(f"{', '.join(stages)}: health at {address}/readyz", highlight=False, soft_wrap=True)
 
 
 def _stages(name: str) -> tuple[Stage, ...]:

@@ -155,10 +155,23 @@ Start = Callable[[str, list[tuple[str, str]]], object]
 Application = Callable[[dict[str, Any], Start], Iterable[bytes]]
 
 
+class PortTaken(Exception):
+    """Nothing can be served there; the message says why, and what to change."""
+
+
 @contextmanager
 def serve_health(host: str, port: int, health: Health) -> Iterator[int]:
-    """Serve while the context lasts; the port it listens on."""
-    with make_server(host, port, _application(health), handler_class=_Quiet) as server:
+    """Serve while the context lasts; the port it listens on.
+
+    Raises:
+        PortTaken: it cannot listen there.
+    """
+    try:
+        listening = make_server(host, port, _application(health), handler_class=_Quiet)
+    except OSError as error:
+        why = "give another --port, or set SLUICE_WORKER_PORT"
+        raise PortTaken(f"{host}:{port} cannot be listened at: {error.strerror}; {why}") from None
+    with listening as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server.server_port

@@ -1,12 +1,14 @@
 """A worker process: its services and stages on one event loop, until a signal or a crash."""
 
 import asyncio
+import json
 import logging
 import signal
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import mode
@@ -90,14 +92,32 @@ async def operate(services: Sequence[ServiceT], apps: Sequence[App]) -> int:
     return code
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: str, *, as_json: bool = False) -> None:
     """One line an event on standard error. Kafka's client is held back: it writes a hundred a second in an outage."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(
+        JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
     handler.addFilter(Rarely())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name, least in QUIET.items():
         logging.getLogger(name).setLevel(least)
+
+
+class JsonLines(logging.Formatter):
+    """A line of JSON an event: at, level, logger, message, and the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One event on one line."""
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
 
 
 class Rarely(logging.Filter):

@@ -1,0 +1,95 @@
+"""`sluice demo`: the whole path on this machine, over a suite of labelled tickets, as its users would see it."""
+
+import logging
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from evals.dataset import halves
+from infra.kafka.local import KafkaFailed, KafkaUnavailable
+from infra.postgres.local import PostgresFailed
+from infra.settings import SettingsError
+from loadtest.traffic import Refused
+from sluice.demo.follow import send
+from sluice.demo.report import report, show, write
+from sluice.demo.stack import Stack, home_of, running
+from sluice.stack import StackFailed
+from sluice.suite import SHOP, open_suite
+from sluice.terminal import DOWN, USAGE, WRONG, AsJson, aside, console, fail, print_json
+from sluice.terminal import run as run_async
+
+RATE = 25.0  # tickets a second
+
+
+def demo(
+    data: Annotated[str, typer.Option(help="A suite folder, or `shop`, the demo company.")] = SHOP,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N tickets of the held-out half.")] = None,
+    once: Annotated[
+        bool, typer.Option("--once", envvar="ONCE", help="End after the table, also on a terminal.")
+    ] = False,
+    rate: Annotated[float, typer.Option(min=0.1, help="Tickets a second.")] = RATE,
+    as_json: AsJson = False,
+) -> None:
+    """Start everything, send a suite's tickets through the edge, show what became of them.
+
+    Exit code 1 if anything was lost, sent twice or stuck. The figures stand in var/demo/report.json; --json prints
+    them and ends.
+
+    Examples:
+
+      sluice demo
+
+      sluice demo --data ../shared/evaldata/thunderbird --limit 150
+
+      sluice demo --limit 20 --json
+    """
+    began = time.monotonic()
+    suite = open_suite(data)
+    tickets = halves(suite).held_out[:limit]
+    if not tickets:
+        fail(f"{data}: the held-out half has no tickets", USAGE)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    screen = aside(as_json)
+    settings = home_of(suite)
+    try:
+        with running(settings, suite, lambda line: screen.print(f"[dim]›[/] {line}", highlight=False)) as stack:
+            seen = run_async(send(stack, suite, tickets, rate, screen))
+            took = time.monotonic() - began
+            found = report(stack, suite, tickets, seen, took)
+            path = write(stack, found)
+            if as_json:
+                print_json(found.figures)
+            else:
+                show(stack, suite, found, seen)
+            screen.print(f"figures: {path}; {took:.0f} s in all", highlight=False)
+            if found.faults:
+                screen.print(f"[bold red]{found.faults}[/]")
+            if sys.stdin.isatty() and not once and not as_json:
+                _stay(stack)
+    except (KafkaUnavailable, KafkaFailed, PostgresFailed, StackFailed) as error:
+        fail(str(error), DOWN)
+    except SettingsError as error:
+        fail(str(error), USAGE)
+    except Refused as error:
+        fail(str(error), WRONG)
+    raise typer.Exit(WRONG if found.faults else 0)
+
+
+def _stay(stack: Stack) -> None:
+    here = f"SLUICE_HOME={stack.settings.home} {sys.argv[0]}"
+    console.print(
+        "\n[bold]It stays up until Ctrl-C.[/] In another terminal:\n"
+        f'  {here} send "How long do I have to return something?"\n'
+        f"  {here} switch off --why 'trying the switch'   # then send again\n"
+        f"  {here} switch show\n"
+        f"  {here} trace TICKET",
+        highlight=False,
+        soft_wrap=True,
+    )
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        console.print("stopping")
