@@ -19,6 +19,7 @@ from processors.ports import (
     Helpdesk,
     Item,
     ItemKind,
+    Link,
     Reply,
     Switch,
 )
@@ -58,7 +59,7 @@ async def deliver(  # noqa: PLR0913  each is a port or a limit of its own
         DependencyDown: Postgres or the helpdesk does not answer. The same call again finds out what happened.
     """
     delivery = await deliver_once(
-        Reply(approved.idempotency_key, approved.ticket, approved.draft.text, approved.draft.sentences),
+        _reply(approved),
         _request(approved, lease),
         Desk(conversations, helpdesk, clock, lease, deadline),
         obstacle=lambda: _obstacle(approved, switch, clock),
@@ -75,6 +76,14 @@ async def deliver(  # noqa: PLR0913  each is a port or a limit of its own
             return Settlement(settled_of(approved, Outcome.SUPERSEDED, clock, reason=delivery.detail or None))
         case Sent.REFUSED:
             return _divert(approved, delivery.why, delivery.detail)
+
+
+def _reply(approved: ReplyApproved) -> Reply:
+    draft = approved.draft
+    cited = {(s.citation.article_id, s.citation.section_id) for s in draft.sentences if s.citation}
+    passages = (p for p in approved.evidence.passages if (p.article_id, p.section_id) in cited)
+    links = tuple(dict.fromkeys(Link(p.title, p.url) for p in passages if p.url))
+    return Reply(approved.idempotency_key, approved.ticket, draft.text, draft.sentences, links=links)
 
 
 def _obstacle(approved: ReplyApproved, switch: Switch, clock: Clock) -> Obstacle | None:

@@ -510,6 +510,14 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True)
+class Link:
+    """A page that a reply rests on."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True)
 class Reply:
     """A reply to the customer."""
 
@@ -518,6 +526,7 @@ class Reply:
     text: str
     sentences: tuple[Sentence, ...]
     actor: str = "bot"  # or the name of the person who sends it
+    links: tuple[Link, ...] = ()  # the cited pages that customers can open
 
 
 @dataclass(frozen=True)
@@ -556,6 +565,15 @@ class Helpdesk(Replies, Protocol):
     """Where replies go out and people work. It raises as `Replies` does."""
 
     async def hand_over(self, hand_over: HandOver, deadline: float) -> str: ...
+
+
+class Listener(Protocol):
+    """A system outside that is told of every outcome. It may be told twice, with the same id.
+
+    Raises (every method) as `Replies` does.
+    """
+
+    async def tell(self, settled: TicketSettled, deadline: float) -> None: ...  # seconds
 
 
 # -- the switch
