@@ -1,13 +1,13 @@
 """The mailbox's door: a raw message (RFC 5322) becomes a ticket, with its thread, its marks and what is proved of it.
 
 Whoever hands a message in is trusted to be the receiving mail server: only that server can say what of a message's
-trace headers is its own. No header of Sluice's own is read here, so none can be forged.
+trace headers is its own. Of what Sluice puts into its own mail only the signed reply token is believed.
 """
 
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email import message_from_bytes
 from email.errors import MessageError
@@ -21,6 +21,7 @@ from inscriptis.model.config import ParserConfig
 
 from processors.ingress import LanguageOf, Malformed, TooLarge, clean, clean_line, within_limit
 from processors.ingress.quotes import reply_of
+from processors.mail_token import ADDRESS, TokenKey, conversation_of, joined, tokens_in
 from schemas.ingress import Attachment, Channel, Identity, Marks, Proof, TicketReceived, ticket_id
 
 PROVIDER = "email"
@@ -44,7 +45,7 @@ UNREADABLE = (
     AssertionError,
 )
 
-_ADDRESS = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?")
+_ADDRESSED = ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To")  # where a plus address of ours may stand
 _ID = re.compile(r"<([^<>\s]{1,998})>")
 _TAG = re.compile(r"<[^<>]*>")
 _NO_REPLY = re.compile(r"(?:no|do-?not)[-_.]?reply|auto-?reply|notifications?")
@@ -64,6 +65,7 @@ class Mailbox:
     addresses: frozenset[str] = frozenset()  # own addresses, lower case
     domains: frozenset[str] = frozenset()  # own domains, lower case: no customer writes from them
     authserv_ids: frozenset[str] = frozenset()  # RFC 8601 §2.2, lower case; empty: no sender is ever proved
+    secret: bytes = field(default=b"", repr=False)  # of the reply tokens; empty: none is believed
 
 
 class _Bounded(EmailPolicy):
@@ -94,10 +96,11 @@ def receive_email(
     own_id = next(iter(_ids(_first(message, "Message-ID"))), None)
     provider_id = own_id or f"sha256:{hashlib.sha256(raw).hexdigest()}"
     sender = _sender(message)
-    body = reply_of(full, first=root is None)
+    begun = _joined(message, answered, sender, mailbox, received_at)
+    body = reply_of(full, first=begun is None and root is None)
     return TicketReceived(
         ticket_id=ticket_id(PROVIDER, mailbox.account, provider_id),
-        conversation=_conversation(mailbox, sender, root or provider_id),
+        conversation=begun or _conversation(mailbox, sender, root or provider_id),
         channel=Channel.EMAIL,
         provider=PROVIDER,
         account=mailbox.account,
@@ -279,13 +282,27 @@ def _thread(message: Message) -> tuple[tuple[str, ...], str | None]:
     return found, next(iter((*references, *answered)), None)
 
 
+def _joined(
+    message: Message, answered: tuple[str, ...], sender: str | None, mailbox: Mailbox, now: datetime
+) -> str | None:
+    """The conversation of the message of ours that this one answers, by its token; None where it has none to believe.
+
+    Before the thread's root, as clients drop and rewrite References, and before what the subject says.
+    """
+    if sender is None or not mailbox.secret:
+        return None
+    addresses = [value for name in _ADDRESSED for value in _raw(message, name)]
+    key = TokenKey(mailbox.account, mailbox.secret)
+    return joined(key, tokens_in(answered, addresses), sender=sender, now=now)
+
+
 def _conversation(mailbox: Mailbox, sender: str | None, root: str) -> str:
     """Sender and root together: whoever learns a Message-ID does not join the thread of somebody else.
 
     Hashed, as the key stands in logs and holds an address.
     """
     digest = hashlib.sha256(f"{sender or ''}\n{root}".encode()).hexdigest()
-    return f"{PROVIDER}:{mailbox.account}:{digest[:32]}"
+    return conversation_of(mailbox.account, digest[:32])
 
 
 # -- who writes
@@ -294,7 +311,7 @@ def _conversation(mailbox: Mailbox, sender: str | None, root: str) -> str:
 def _sender(message: Message) -> str | None:
     """The one From address, lower case, or None where there is not exactly one."""
     found = _from(message)
-    return found if found and _ADDRESS.fullmatch(found) else None
+    return found if found and ADDRESS.fullmatch(found) else None
 
 
 def _from(message: Message) -> str | None:

@@ -14,4 +14,5 @@ def mailbox_of(settings: Settings) -> Mailbox:
         addresses=frozenset(addresses),
         domains=frozenset(domain.lower().lstrip("@") for domain in settings.email_domains),
         authserv_ids=frozenset(name.lower() for name in settings.email_authserv_ids),
+        secret=settings.mail_secret.get_secret_value().encode() if settings.mail_secret else b"",
     )

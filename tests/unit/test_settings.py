@@ -75,6 +75,40 @@ def test_half_a_login_to_kafka_names_the_other_half(given: dict[str, str], fault
     assert fault in str(error.value)
 
 
+MAIL = {
+    "SMTP_HOST": "mx",
+    "MAIL_FROM": "Shop <support@shop.example>",
+    "SLUICE_EMAIL_MAILBOXES": "support@shop.example",
+    "SLUICE_MAIL_SECRET": "s" * 32,
+}
+
+
+def test_a_mail_server_needs_a_sender_and_a_secret() -> None:
+    sender = load_settings(MAIL).mail_from
+    assert sender is not None
+    assert (sender.name, sender.address) == ("Shop", "support@shop.example")
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"MAIL_FROM": ""}, "set MAIL_FROM ("),
+        ({"MAIL_FROM": "Shop"}, "MAIL_FROM: write it as Name <address@example.com>"),
+        ({"SLUICE_MAIL_SECRET": ""}, "set SLUICE_MAIL_SECRET ("),
+        ({"SLUICE_MAIL_SECRET": "hunter2"}, "SLUICE_MAIL_SECRET: "),
+        ({"SLUICE_EMAIL_MAILBOXES": ""}, "set SLUICE_EMAIL_MAILBOXES ("),
+        ({"SMTP_USERNAME": "me"}, "set SMTP_USERNAME and SMTP_PASSWORD, or neither"),
+        ({"SMTP_USERNAME": "me", "SMTP_PASSWORD": "hunter2", "SMTP_SECURITY": "none"}, "set SMTP_SECURITY to starttls"),
+        ({"SMTP_SECURITY": "ssl"}, "SMTP_SECURITY: "),
+    ],
+)
+def test_half_a_mail_server_names_what_is_missing(given: dict[str, str], fault: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings(MAIL | given)
+    assert fault in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
 @pytest.mark.parametrize("name", ["SLUICE_EDGE_SERVICE_HOST", "SLUICE_EDGE_PORT_8700_TCP", "PATH"])
 def test_names_that_are_not_ours_are_left_alone(name: str) -> None:
     assert load_settings({name: "whatever"}) == load_settings({})
