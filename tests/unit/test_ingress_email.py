@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from processors.ingress import Malformed, TooLarge
 from processors.ingress.email import MAX_MAIL_BYTES, Mailbox, receive_email
 from processors.ingress.quotes import reply_of
+from processors.mail_reply import Letter, Letterhead, letter_of
+from processors.mail_token import LIFETIME, TokenKey
+from processors.ports import Reply
 from schemas.ingress import Channel, Identity, Marks, Proof, TicketReceived, ticket_id
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -18,7 +21,9 @@ MAILBOX = Mailbox(
     addresses=frozenset({"support@shop.example"}),
     domains=frozenset({"shop.example"}),
     authserv_ids=frozenset({"mx.shop.example"}),
+    secret=b"k" * 32,
 )
+HEAD = Letterhead("Shop", "support@shop.example", TokenKey(MAILBOX.account, MAILBOX.secret), "AI wrote this.", "Note.")
 PASS = "mx.shop.example; spf=pass smtp.mailfrom=example.net; dmarc=pass (p=reject) header.from=example.net"
 
 
@@ -81,6 +86,72 @@ def test_the_answered_messages_are_kept_newest_first() -> None:
 
 def test_the_conversation_key_holds_no_address() -> None:
     assert "ada" not in receive(mail()).conversation
+
+
+# -- answers to our own messages
+
+
+def answer_to(ticket: TicketReceived) -> Letter:
+    return letter_of(Reply("k", ticket, "Tomorrow.", ()), HEAD, NOW)
+
+
+OURS = answer_to(receive(mail()))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"References": f"<m1@example.net> <{OURS.message_id}>", "In_Reply_To": f"<{OURS.message_id}>"},
+        {"References": f"<{OURS.message_id}>"},
+        {"In_Reply_To": f"<{OURS.message_id.upper()}>"},
+        {"References": f"<rewritten@relay.example>\r\n <{OURS.message_id}>"},
+        {"To": f"Support <{OURS.sender}>"},
+        {"To": "undisclosed:;", "Delivered_To": OURS.sender},
+        {"To": "sales@shop.example", "Cc": f"bob@example.net, {OURS.sender}"},
+        {"X_Original_To": OURS.sender.upper(), "Subject": "Something else entirely"},
+    ],
+)
+def test_an_answer_to_our_answer_joins_its_conversation(headers: dict[str, str]) -> None:
+    assert (
+        receive(mail("And now?", Message_ID="<m2@example.net>", **headers)).conversation == receive(mail()).conversation
+    )
+
+
+def test_a_whole_thread_stays_one_conversation() -> None:
+    second = receive(mail(Message_ID="<m2@example.net>", In_Reply_To=f"<{OURS.message_id}>"))
+    third = receive(mail(Message_ID="<m3@example.net>", In_Reply_To=f"<{answer_to(second).message_id}>"))
+    assert third.conversation == receive(mail()).conversation
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"From": "mallory@evil.example"},
+        {"From": "Ada <ada@example.net>, mallory@evil.example"},
+        {"From": '"ada@example.net" <mallory@evil.example>'},
+    ],
+)
+def test_whoever_learns_our_message_id_reads_no_thread(headers: dict[str, str]) -> None:
+    headers = {"In_Reply_To": f"<{OURS.message_id}>", "To": OURS.sender, **headers}
+    assert receive(mail(Message_ID="<x@evil.example>", **headers)).conversation != receive(mail()).conversation
+
+
+def test_an_old_or_foreign_token_falls_back_to_the_root() -> None:
+    raw = mail(Message_ID="<m2@example.net>", References=f"<m1@example.net> <{OURS.message_id}>", To=OURS.sender)
+    later = receive_email(raw, mailbox=MAILBOX, received_at=NOW + 2 * LIFETIME)
+    elsewhere = receive(raw, replace(MAILBOX, secret=b"another deployment's secret, long"))
+    unsigned = receive(raw, replace(MAILBOX, secret=b""))
+    assert {later.conversation, elsewhere.conversation, unsigned.conversation} == {receive(mail()).conversation}
+
+
+def test_a_token_without_a_root_and_without_worth_opens_a_conversation() -> None:
+    raw = mail(Message_ID="<m2@example.net>", In_Reply_To=f"<a{OURS.message_id[1:].replace('.', '.a')}>")
+    assert receive(raw).conversation != receive(mail()).conversation
+
+
+def test_an_answer_is_read_without_its_quote_however_much_that_is() -> None:
+    body = "Yes.\n\nOn Friday Shop wrote:\n" + "> Tomorrow, or the day after.\n" * 20
+    assert receive(mail(body, Message_ID="<m2@example.net>", To=OURS.sender)).body == "Yes."
 
 
 # -- marks

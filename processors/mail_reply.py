@@ -1,0 +1,129 @@
+"""A reply as an e-mail (RFC 5322): threaded under the customer's message, and honest about who wrote it."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import EmailPolicy
+from email.utils import format_datetime
+
+from processors.errors import Undeliverable
+from processors.ingress import clean, clean_line
+from processors.mail_token import ADDRESS, TokenKey, message_id, plus_address, sign
+from processors.ports import Link, Reply
+from schemas.ingress import TicketReceived
+
+BOT = "bot"
+MAX_SUBJECT = 200  # characters
+MAX_REFERENCES = 20  # Message-IDs: the thread's first one and the newest
+ANSWERED = "Re: "
+_ANSWERED = re.compile(r"\s*(?:re|aw|sv|antw|rif|ref)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
+_ID = re.compile(r"[!-;=?-~]{1,250}")  # printable ASCII without blanks and brackets
+_URL = re.compile(r"https?://[!-~]+")
+_HASHED = "sha256:"  # how the mail door names a message that has no Message-ID
+_ID_HEADERS = ("message-id", "in-reply-to", "references")
+
+
+@dataclass(frozen=True)
+class Letterhead:
+    """Who we are, and what we say of ourselves."""
+
+    name: str  # of the sender; may be empty
+    address: str
+    key: TokenKey
+    disclosure: str  # below an automatic answer: that a machine wrote it, and the way to a person
+    note: str  # below any other automatic message
+
+    @property
+    def domain(self) -> str:
+        """The domain of the own address."""
+        return self.address.rpartition("@")[2].lower()
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message with its envelope (RFC 5321)."""
+
+    sender: str  # MAIL FROM: what a mailbox says of its own accord comes back into the same conversation
+    recipient: str
+    message_id: str  # without brackets
+    content: bytes  # with CRLF, in ASCII
+
+
+class _Wire(EmailPolicy):
+    """`policy.SMTP` in 7 bits, with Message-IDs kept whole: the library would encode those longer than a line."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """One header as bytes."""
+        if name.lower() in _ID_HEADERS:
+            return (f"{name}: " + "\r\n ".join(str(value).split()) + "\r\n").encode("ascii")
+        folded: bytes = super().fold_binary(name, value)
+        return folded
+
+
+_POLICY = _Wire(linesep="\r\n", cte_type="7bit")
+
+
+def letter_of(reply: Reply, head: Letterhead, now: datetime) -> Letter:
+    """The one message of a reply: but for its Date, the same reply gives the same bytes.
+
+    What a person sends is that person's word: it carries no sign of an automatic answer.
+
+    Raises:
+        Undeliverable: the ticket has no address to answer to.
+    """
+    ticket = reply.ticket
+    recipient = ticket.sender or ""
+    if not ADDRESS.fullmatch(recipient.lower()):
+        raise Undeliverable("there is no e-mail address to answer to")
+    token = sign(head.key, conversation=ticket.conversation, address=recipient, sent_for=ticket.received_at)
+    own_id = message_id(head.key, token, idempotency_key=reply.key, domain=head.domain)
+    back = plus_address(head.address, token)
+    message = EmailMessage(policy=_POLICY)
+    message["From"] = Address(clean_line(head.name, 100), addr_spec=head.address)
+    message["To"] = Address(addr_spec=recipient)
+    message["Reply-To"] = Address(clean_line(head.name, 100), addr_spec=back)
+    message["Subject"] = _subject(ticket)
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = f"<{own_id}>"
+    for name, value in {**_thread(ticket), **_signs(reply)}.items():
+        message[name] = value
+    message.set_content(_text(reply, head), cte="quoted-printable")
+    return Letter(back, recipient, own_id, message.as_bytes())
+
+
+def _subject(ticket: TicketReceived) -> str:
+    subject = clean_line(ticket.subject, MAX_SUBJECT) or "your message"
+    return subject if _ANSWERED.match(subject) else ANSWERED + subject
+
+
+def _thread(ticket: TicketReceived) -> dict[str, str]:
+    """In-Reply-To and References (RFC 5322 §3.6.4): the parent's references, and the parent."""
+    parent = ticket.provider_message_id
+    if parent.startswith(_HASHED) or not _ID.fullmatch(parent):
+        return {}
+    earlier = [found for found in ticket.in_reply_to[::-1] if _ID.fullmatch(found) and found != parent]
+    if len(earlier) >= MAX_REFERENCES:
+        earlier = [earlier[0], *earlier[2 - MAX_REFERENCES :]]
+    return {"In-Reply-To": f"<{parent}>", "References": " ".join(f"<{found}>" for found in (*earlier, parent))}
+
+
+def _signs(reply: Reply) -> dict[str, str]:
+    """What an automatic message says of itself (RFC 3834 §5, MS-OXCMAIL 2.2.3.2.14)."""
+    if reply.actor != BOT:
+        return {}
+    return {"Auto-Submitted": "auto-replied", "X-Auto-Response-Suppress": "All"}
+
+
+def _text(reply: Reply, head: Letterhead) -> str:
+    parts = [clean(reply.text).strip()]
+    if reply.actor == BOT:
+        parts += [_links(reply.links), clean(head.disclosure if reply.sentences else head.note).strip()]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _links(links: Iterable[Link]) -> str:
+    shown = [f"{clean_line(link.title, 200)}: {link.url}" for link in links if _URL.fullmatch(link.url)]
+    return "\n".join(("More about this:", *shown)) if shown else ""
