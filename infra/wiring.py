@@ -20,6 +20,7 @@ from infra.helpdesk.chat import ChatReplies
 from infra.helpdesk.recorded import RecordedHelpdesk
 from infra.helpdesk.scripted import ScriptedHelpdesk
 from infra.helpdesk.webhook import WebhookHelpdesk
+from infra.outcome_webhook import OutcomeWebhook
 from infra.postgres.conversations import PostgresConversations
 from infra.postgres.customers import PostgresCustomers
 from infra.postgres.knowledge import PostgresKnowledge
@@ -40,6 +41,7 @@ from processors.ports import (
     Helpdesk,
     Knowledge,
     Ledger,
+    Listener,
     Model,
     OutsideClaims,
     Replies,
@@ -63,6 +65,7 @@ ROLES: Mapping[Stage, tuple[DatabaseRole, ...]] = {
     Stage.RESOLUTION: ("resolution",),
     Stage.GATE: (),
     Stage.OUTCOME: ("outcome",),
+    Stage.NOTIFY: (),
 }
 
 
@@ -221,6 +224,14 @@ class Adapters:
             clock=self.clock,
             find_url=self.settings.helpdesk_find_url,
         )
+
+    @cached_property
+    def listener(self) -> Listener:
+        """The system outside that is told of outcomes."""
+        url, secret = self.settings.outcome_webhook_url, self.settings.outcome_webhook_secret
+        if url is None or secret is None:
+            raise SettingsError("nobody is told of outcomes: set OUTCOME_WEBHOOK_URL and OUTCOME_WEBHOOK_SECRET")
+        return OutcomeWebhook(self._http, url=url, secret=secret.get_secret_value(), clock=self.clock)
 
     @cached_property
     def _http(self) -> httpx.AsyncClient:

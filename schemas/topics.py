@@ -51,12 +51,15 @@ class TopicSpec:
 
 STAGES = (Stage.ROUTER, Stage.RETRIEVAL, Stage.RESOLUTION, Stage.GATE, Stage.OUTCOME)
 
+EVERY_STAGE = (*STAGES, Stage.NOTIFY)  # with what stands after the path
+
 INPUTS: dict[Stage, tuple[Topic, ...]] = {
     Stage.ROUTER: (Topic.INBOUND,),
     Stage.RETRIEVAL: (Topic.ROUTER,),
     Stage.RESOLUTION: (Topic.RETRIEVAL,),
     Stage.GATE: (Topic.RESOLUTION,),
     Stage.OUTCOME: (Topic.AUTO_SEND, Topic.ESCALATION),
+    Stage.NOTIFY: (Topic.OUTCOME,),
 }
 
 
@@ -81,8 +84,8 @@ def _aside(name: str, days: int) -> TopicSpec:
 def all_topics() -> tuple[TopicSpec, ...]:
     """Every topic to create, retry and dead topics included."""
     path = [_ticket(topic.value, 7) for topic in Topic if topic.value.startswith("tickets.")]
-    retries = [_aside(retry_topic(stage, delay), 7) for stage in STAGES for delay in RETRY_DELAYS]
-    dead = [_aside(dead_topic(stage), 30) for stage in STAGES]
+    retries = [_aside(retry_topic(stage, delay), 7) for stage in EVERY_STAGE for delay in RETRY_DELAYS]
+    dead = [_aside(dead_topic(stage), 30) for stage in EVERY_STAGE]
     beside = [
         # Kept whole, not compacted: an arming names the stop it lifts. If an ignored arming were compacted over its
         # stop, a new reader would see no stop at all.

@@ -12,7 +12,7 @@ from infra.kafka.producer import Producer
 from infra.kafka.security import Address
 from infra.settings import Settings
 from schemas.event import Stage
-from schemas.topics import STAGES, Header, Topic, dead_topic
+from schemas.topics import EVERY_STAGE, Header, Topic, dead_topic
 from sluice.reach import bootstrap
 from sluice.terminal import USAGE, WRONG, AsJson, commands, console, fail, print_json, read_settings, run, show, stderr
 
@@ -114,8 +114,8 @@ def _traced(entry: Entry) -> list[tuple[str, bytes]]:
 
 
 def _find(settings: Settings, stage: str | None, reason: str | None, days: float) -> list[Entry]:
-    if stage is not None and stage not in {known.value for known in STAGES}:
-        fail(f"no stage {stage!r}; one of {', '.join(known.value for known in STAGES)}", USAGE)
+    if stage is not None and stage not in {known.value for known in EVERY_STAGE}:
+        fail(f"no stage {stage!r}; one of {', '.join(known.value for known in EVERY_STAGE)}", USAGE)
     topics = DEAD if stage is None else (dead_topic(Stage(stage)),)
     since = datetime.now(UTC) - timedelta(days=days)
     found = [entry for entry in entries(bootstrap(settings), topics, since) if reason in (None, entry.reason)]

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from infra.models.untrained import NotTrained
+from infra.settings import Settings
 from infra.wiring import open_adapters, roles_of
 from schemas.event import Stage
-from schemas.topics import STAGES
+from schemas.topics import EVERY_STAGE, STAGES
 from sluice.reach import bootstrap, owner_url
 from sluice.terminal import USAGE, JsonLines, console, fail, print_line, read_settings
 from streams.flight import Limits
@@ -20,7 +21,7 @@ ALL = "all"
 
 
 def worker(
-    stage: Annotated[str, typer.Argument(help="router, retrieval, resolution, gate, outcome, or all.")],
+    stage: Annotated[str, typer.Argument(help="router, retrieval, resolution, gate, outcome, notify, or all.")],
     slot: Annotated[
         str | None, typer.Option(help="This worker's place, such as 0: a restart takes it over without a rebalance.")
     ] = None,
@@ -39,8 +40,8 @@ def worker(
 
       sluice worker outcome --port 0 --json
     """
-    stages = _stages(stage)
     settings = read_settings()
+    stages = _stages(stage, settings)
     configure_logging(settings.log_level, as_json=as_json)
     names = [found.value for found in stages]
     brokers, database = bootstrap(settings), owner_url(settings)
@@ -68,10 +69,11 @@ def _listening(host: str, port: int, stages: list[str], as_json: bool) -> None:
         console.print(f"{', '.join(stages)}: health at {address}/readyz", highlight=False, soft_wrap=True)
 
 
-def _stages(name: str) -> tuple[Stage, ...]:
+def _stages(name: str, settings: Settings) -> tuple[Stage, ...]:
+    """One stage, or all that there is work for: nobody is notified where no address is set."""
     if name == ALL:
-        return STAGES
+        return EVERY_STAGE if settings.outcome_webhook_url else STAGES
     try:
-        return (STAGES[[stage.value for stage in STAGES].index(name)],)
+        return (EVERY_STAGE[[stage.value for stage in EVERY_STAGE].index(name)],)
     except ValueError:
-        fail(f"no stage {name!r}; one of all, {', '.join(stage.value for stage in STAGES)}", USAGE)
+        fail(f"no stage {name!r}; one of all, {', '.join(stage.value for stage in EVERY_STAGE)}", USAGE)

@@ -21,6 +21,7 @@ from processors.ports import (
     Helpdesk,
     Knowledge,
     Ledger,
+    Listener,
     Model,
     Switch,
     SwitchTable,
@@ -34,6 +35,7 @@ from streams.flight import Limits
 from streams.gate import GateLimits, gate
 from streams.health import Bounds, Health, serve_health
 from streams.metrics import Metrics
+from streams.notify import notify
 from streams.outcome import OutcomeLimits, outcome
 from streams.process import operate
 from streams.resolution import resolution
@@ -107,6 +109,10 @@ class Parts(Protocol):
     @property
     def outside_channels(self) -> frozenset[Channel]: ...
 
+    # notify
+    @property
+    def listener(self) -> Listener: ...
+
 
 @dataclass(frozen=True)
 class WorkerOptions:
@@ -160,6 +166,7 @@ LAYERS: Mapping[Stage, Callable[[Parts, Switch], StageDefinition]] = {
         clock=parts.clock,
         limits=OutcomeLimits(parts.claim_lease, parts.helpdesk_deadline, parts.outside_channels),
     ),
+    Stage.NOTIFY: lambda parts, switch: notify(listener=parts.listener, deadline=parts.helpdesk_deadline),
 }
 
 

@@ -16,7 +16,8 @@ from infra.models.scripted import ScriptedModel
 from infra.scripted.conversations import ScriptedConversations
 from infra.scripted.ledger import ScriptedLedger
 from infra.scripted.switch import ScriptedSwitchTable
-from processors.errors import DependencyDown, ModelFailed, SluiceError, TryLater
+from processors.errors import DependencyDown, ModelFailed, SluiceError, TryLater, Undeliverable
+from processors.outside import LEFT
 from processors.policy import Policy
 from processors.ports import Classification, ItemKind, SwitchView
 from processors.resolution import DraftReply, DraftSentence, load_prompt
@@ -29,7 +30,7 @@ from schemas.outcome import Outcome, TicketSettled
 from schemas.resolution import Sentence
 from schemas.retrieval import Fact, Passage
 from schemas.router import Tier
-from schemas.topics import STAGES, Topic, retry_topic
+from schemas.topics import EVERY_STAGE, STAGES, Topic, retry_topic
 from streams.metrics import Metrics
 from streams.outage import Outages
 from streams.stage import topics_of
@@ -111,6 +112,19 @@ def answer(*failures: SluiceError) -> ScriptedModel:
     return ScriptedModel(lambda prompt: left.pop(0) if left else reply)
 
 
+class Listener:
+    """A system outside that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[TicketSettled] = []
+        self.failures: list[Exception] = []
+
+    async def tell(self, settled: TicketSettled, deadline: float) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.told.append(settled)
+
+
 @dataclass
 class World:
     """Everything the stages need (worker.Parts), and the topics between them."""
@@ -133,6 +147,8 @@ class World:
     gate_floor: float = 0.92
     claim_lease: float = 30.0
     helpdesk_deadline: float = 10.0
+    outside_channels: frozenset[Channel] = frozenset()
+    listener: Listener = field(default_factory=Listener)
     published: list[Record] = field(default_factory=list)
     offsets: dict[str, int] = field(default_factory=dict)
     pauses: list[float] = field(default_factory=list)
@@ -164,7 +180,7 @@ class World:
 
     async def run(self) -> None:
         """Let every stage handle what it reads, until nothing is left."""
-        definitions = [LAYERS[stage](self, self.switch) for stage in STAGES]
+        definitions = [LAYERS[stage](self, self.switch) for stage in EVERY_STAGE]
         while self.unread:
             record = self.unread.popleft()
             for definition in definitions:
@@ -327,3 +343,33 @@ async def test_a_dead_letter_that_cannot_be_opened_is_tried_again_and_never_dead
     assert await walk(world, b"junk") == [Outcome.DEAD]
     assert [topic for topic in world.topics() if topic.startswith("outcome.")] == ["outcome.retry-60s"]
     assert calls[0] == calls[1]
+
+
+async def test_an_outcome_is_told_outside_in_the_words_of_the_topic() -> None:
+    world = await armed()
+    await walk(world, ticket())
+    assert world.listener.told == world.settled()
+
+
+async def test_a_listener_that_asks_to_wait_is_told_later() -> None:
+    world = await armed()
+    world.listener.failures = [TryLater("busy")]
+    await walk(world, ticket())
+    assert retry_topic(Stage.NOTIFY, 5) in world.topics()
+    assert world.listener.told == world.settled()
+
+
+async def test_what_a_listener_refuses_for_good_is_dead_and_opens_no_item() -> None:
+    world = await armed()
+    world.listener.failures = [Undeliverable("no")]
+    assert await walk(world, ticket()) == [Outcome.SENT]
+    assert world.topics().count("notify.dead") == 1
+    assert world.conversations.items == ()
+
+
+async def test_what_a_helpdesk_outside_delivers_is_left_for_it() -> None:
+    world = await armed()
+    world.outside_channels = frozenset({Channel.API})
+    assert await walk(world, ticket()) == [Outcome.SUGGESTED]
+    assert world.helpdesk.deliveries == []
+    assert [item.reason for item in world.conversations.items] == [LEFT]

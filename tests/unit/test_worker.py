@@ -9,7 +9,7 @@ import pytest
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from schemas.topics import STAGES
+from schemas.topics import EVERY_STAGE
 from streams import transport
 from streams.health import Bounds, Health, Sight, life, reading_fault, serve_health
 from streams.metrics import Metrics
@@ -150,4 +150,4 @@ def test_every_metric_says_what_it_means() -> None:
 
 
 def test_there_is_a_layer_for_every_stage_top_to_bottom() -> None:
-    assert tuple(LAYERS) == STAGES
+    assert tuple(LAYERS) == EVERY_STAGE
