@@ -4,6 +4,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -30,6 +31,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from processors.mail_token import ADDRESS
 from schemas.ingress import MAX_MESSAGE_BYTES, Channel
 
 PREFIX = "SLUICE_"
@@ -60,6 +62,24 @@ class ModelPrice(BaseModel):
     model: str  # provider/name
     prompt: float = Field(ge=0)
     completion: float = Field(ge=0)
+
+
+class MailSender(BaseModel):
+    """Who replies by e-mail come from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    address: str
+
+
+def _sender(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    name, address = parseaddr(value)
+    if not ADDRESS.fullmatch(address.lower()) or any(char in value for char in "\r\n"):
+        raise ValueError("write it as Name <address@example.com>")
+    return MailSender(name=name, address=address)
 
 
 def _words(value: object) -> object:
@@ -110,6 +130,7 @@ def _article_url(value: str) -> str:
     return value
 
 
+Sender = Annotated[MailSender, NoDecode, BeforeValidator(_sender)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_words)]
 ArticleUrl = Annotated[str, AfterValidator(_article_url)]
@@ -266,9 +287,32 @@ class Settings(BaseSettings):
         False, description="Serve /widget-demo, a page where anybody may chat without a name. Not for production."
     )
 
+    # Replies by e-mail
+    smtp_host: str | None = _known(
+        "SMTP_HOST", None, "Mail server that takes replies to e-mail. Unset: they go where HELPDESK says."
+    )
+    smtp_port: int = Field(587, gt=0, le=65535, validation_alias="SMTP_PORT", description="Its port.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        validation_alias="SMTP_SECURITY",
+        description="starttls, tls (from the first byte, mostly port 465) or none (a server on this machine).",
+    )
+    smtp_username: str | None = _known("SMTP_USERNAME", None, "Name to log in to it with. Unset: no login.")
+    smtp_password: SecretStr | None = _known("SMTP_PASSWORD", None, "Its password.")
+    mail_from: Sender | None = Field(
+        None,
+        validation_alias="MAIL_FROM",
+        description="Sender of replies, as Name <address>. Mail to it and its plus addresses must come back in.",
+    )
+    mail_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Secret that signs the reply tokens, 32 characters or more; the same for edge and workers.",
+    )
+
     # WhatsApp
     whatsapp_app_secret: SecretStr | None = _known(
-        "WHATSAPP_APP_SECRET", None, "Secret of the app at Meta, which signs its webhooks. While it changes: both, by comma."
+        "WHATSAPP_APP_SECRET", None, "Secret of the app at Meta that signs webhooks; two by a comma while it changes."
     )
     whatsapp_verify_token: SecretStr | None = _known(
         "WHATSAPP_VERIFY_TOKEN", None, "Token that Meta shows when the webhook is set up. Any long random text."
@@ -350,6 +394,7 @@ class Settings(BaseSettings):
             "SLUICE_CLAIM_LEASE above SLUICE_HELPDESK_DEADLINE": self.claim_lease <= self.helpdesk_deadline,
             **self._kafka_needs(),
             **self._whatsapp_needs(),
+            **self._mail_needs(),
             "OPENAI_API_KEY (a model is named openai/...)": "openai" in providers and self.openai_api_key is None,
             "VLLM_BASE_URL (a model is named vllm/...)": "vllm" in providers and self.vllm_base_url is None,
             "SLUICE_CHAT_SECRET of 32 characters or more": self.chat_secret is not None
@@ -358,6 +403,16 @@ class Settings(BaseSettings):
             "HELPDESK_WEBHOOK_SECRET (HELPDESK is webhook)": webhook and self.helpdesk_webhook_secret is None,
             "OUTCOME_WEBHOOK_SECRET (OUTCOME_WEBHOOK_URL is set)": self.outcome_webhook_url is not None
             and self.outcome_webhook_secret is None,
+        }
+
+    def _mail_needs(self) -> dict[str, bool]:
+        mail, login = self.smtp_host is not None, (self.smtp_username, self.smtp_password)
+        return {
+            "MAIL_FROM (SMTP_HOST is set)": mail and self.mail_from is None,
+            "SLUICE_MAIL_SECRET (SMTP_HOST is set)": mail and self.mail_secret is None,
+            "SLUICE_EMAIL_MAILBOXES (SMTP_HOST is set)": mail and not self.email_mailboxes,
+            "SMTP_USERNAME and SMTP_PASSWORD, or neither": any(login) and not all(login),
+            "SMTP_SECURITY to starttls or tls (a password is set)": any(login) and self.smtp_security == "none",
         }
 
     def _whatsapp_needs(self) -> dict[str, bool]:
