@@ -60,14 +60,15 @@ def place(article: Article, stored: Sequence[Version], now: datetime) -> Unchang
 
     Without dates it is the article from now on (the first one: always). With `valid_from` or `valid_to` it holds just
     then. A new text for a period that has begun replaces the old one from now on, so the past stays as it was; for a
-    period that is over, or not yet begun, it replaces the old one whole.
+    period that is over, or not yet begun, it replaces the old one whole. A text that was retired and comes back is a
+    new version from now on; where it names its version or its dates, that version, as if it had never been away.
 
     Raises:
         VersionTaken: its version number was published with another text.
     """
-    found = next((version for version in reversed(stored) if _is(article, version, stored)), None)
+    found = next((version for version in reversed(stored) if _is(article, version, stored, now)), None)
     if found is not None:
-        return Unchanged(found, article.valid_to or found.valid_to)
+        return Unchanged(found, article.valid_to or _end(found, stored))
     if any(version.version == article.version for version in stored):
         raise VersionTaken(f"{article.id}: version {article.version} was published with another text")
     begins, ends = _period(article, stored, now)
@@ -79,7 +80,13 @@ def place(article: Article, stored: Sequence[Version], now: datetime) -> Unchang
     return NewVersion(new, tuple((version.version, begins) for version in overlapping))
 
 
-def _is(article: Article, version: Version, stored: Sequence[Version]) -> bool:
+def _end(version: Version, stored: Sequence[Version]) -> datetime | None:
+    """Where a version given again ends: where the next begins; without a next, nowhere."""
+    followed = any(version.ends <= other.begins < other.ends for other in stored)
+    return version.valid_to if followed else None
+
+
+def _is(article: Article, version: Version, stored: Sequence[Version], now: datetime) -> bool:
     """Whether the article is this version. Undated, it can only be the newest: an older text may come back."""
     dated = article.valid_from or article.valid_to or article.version
     return (
@@ -87,7 +94,7 @@ def _is(article: Article, version: Version, stored: Sequence[Version]) -> bool:
         and article.version in (None, version.version)
         and article.valid_from in (None, version.valid_from)
         and version.begins < version.ends
-        and bool(dated or version is stored[-1])
+        and bool(dated or (version is stored[-1] and now < version.ends))
     )
 
 

@@ -16,7 +16,7 @@ from evals.train.policy import fact_kinds, propose_policy
 from evals.train.router import train_router
 from infra.embeddings.remembered import TokenEmbedder
 from infra.knowledge import read_articles
-from infra.postgres.ingest import ingest, load_customers
+from infra.postgres.ingest import Retire, ingest, load_customers
 from infra.postgres.pool import open_pool
 from infra.settings import Settings, load_settings
 from infra.wiring import POLICY
@@ -103,11 +103,11 @@ def _code_digest() -> str:
 
 
 async def load(suite: Suite, owner_url: str, embedder: TokenEmbedder, say: Say) -> None:
-    """Put the suite's help centre and customers into Postgres; what is there already stays untouched."""
+    """Put the suite's help centre and customers into a database of its own; what did not change stays untouched."""
     pool = await open_pool(owner_url, size=1)
     try:
         articles = [article for path in suite.articles for article in read_articles(path)]
-        report = await ingest(pool, embedder, articles)
+        report = await ingest(pool, embedder, articles, retire=Retire.ANY)
         customers = await load_customers(pool, suite.customers)
         say(f"{len(articles)} articles, {report.sections} sections, {report.embedded} embedded; {customers} customers")
     finally:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from hashlib import sha256
 
 from psycopg import AsyncConnection
@@ -17,12 +18,34 @@ from infra.postgres.queries import query
 from infra.versions import NewVersion, Unchanged, Version, in_order, place
 from processors.ports import Embedder
 
-__all__ = ["Article", "ArticleSection", "IngestReport", "ingest", "load_customers"]
+__all__ = [
+    "Article",
+    "ArticleSection",
+    "IngestReport",
+    "Retire",
+    "TooManyRetired",
+    "ingest",
+    "load_customers",
+    "rehearse",
+]
 
 BATCH = 64  # texts embedded at once
+FEW = 0.5  # of the articles that hold
 
 Connection = AsyncConnection[DictRow]
 Vectors = Mapping[str, str]  # by hash of the embedded text
+
+
+class Retire(Enum):
+    """What becomes of the articles that hold and are not among those given."""
+
+    NONE = "none"  # they stay: what is given are further articles
+    FEW = "few"  # they end now, unless they are more than half of the help centre
+    ANY = "any"  # they end now
+
+
+class TooManyRetired(ValueError):
+    """More than half of the help centre is not among what is given: that may be the wrong folder."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +57,7 @@ class IngestReport:
     unchanged: int
     sections: int  # of all articles given
     embedded: int  # texts that needed the model; the others kept their vectors
+    retired: tuple[str, ...] = ()  # ids of articles that end now
 
 
 @dataclass(frozen=True)
@@ -45,34 +69,51 @@ class _Chunk:
     hash: str
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """The articles of one ingest in order, and the texts of their chunks with and without a vector."""
+
+    chunks: Sequence[tuple[Article, list[_Chunk]]]
+    known: Vectors
+    missing: Mapping[str, str]  # the text, by its hash
+    at: datetime
+    retire: Retire
+
+
 async def ingest(
-    pool: Pool, embedder: Embedder, articles: Iterable[Article], *, now: datetime | None = None
+    pool: Pool,
+    embedder: Embedder,
+    articles: Iterable[Article],
+    *,
+    now: datetime | None = None,
+    retire: Retire = Retire.NONE,
 ) -> IngestReport:
     """Store articles, as the owner; what is stored and did not change stays untouched.
 
     Raises:
         VersionTaken: an article names a version that was published with another text.
+        TooManyRetired: `retire` forbids it; nothing is stored.
         DependencyDown: Postgres does not answer.
     """
-    at = now or datetime.now(UTC)
-    chunks = [(article, _chunks(article, embedder.name)) for article in in_order(articles)]
-    texts = {chunk.hash: chunk.text for _, parts in chunks for chunk in parts}
-    known = await _known(pool, list(texts))
-    missing = {key: text for key, text in texts.items() if key not in known}
-    vectors = {**known, **await _embedded(embedder, missing)}
+    batch = await _batch(pool, embedder, articles, now or datetime.now(UTC), retire)
+    vectors = {**batch.known, **await _embedded(embedder, batch.missing)}
     async with borrowed(pool) as connection, connection.transaction():
-        await connection.execute(query("lock_ingest"))
-        done = [await _store(connection, article, parts, vectors, at) for article, parts in chunks]
-        if {"added", "changed"} & set(done):
-            await connection.execute(query("forget_words"))
-            await connection.execute(query("count_words"))
-    return IngestReport(
-        added=done.count("added"),
-        changed=done.count("changed"),
-        unchanged=done.count("unchanged"),
-        sections=sum(len(parts) for _, parts in chunks),
-        embedded=len(missing),
-    )
+        return await _write(connection, batch, vectors)
+
+
+async def rehearse(
+    pool: Pool,
+    embedder: Embedder,
+    articles: Iterable[Article],
+    *,
+    now: datetime | None = None,
+    retire: Retire = Retire.NONE,
+) -> IngestReport:
+    """What `ingest` would do: it does it, without the model, and takes it back. Raises as `ingest`."""
+    batch = await _batch(pool, embedder, articles, now or datetime.now(UTC), retire)
+    nowhere = vector_text([0.0] * embedder.dimensions)
+    async with borrowed(pool) as connection, connection.transaction(force_rollback=True):
+        return await _write(connection, batch, {**batch.known, **dict.fromkeys(batch.missing, nowhere)})
 
 
 async def load_customers(pool: Pool, rows: Iterable[Row]) -> int:
@@ -87,6 +128,44 @@ async def load_customers(pool: Pool, rows: Iterable[Row]) -> int:
 
 
 # -- articles
+
+
+async def _batch(pool: Pool, embedder: Embedder, articles: Iterable[Article], at: datetime, retire: Retire) -> _Batch:
+    chunks = [(article, _chunks(article, embedder.name)) for article in in_order(articles)]
+    texts = {chunk.hash: chunk.text for _, parts in chunks for chunk in parts}
+    known = await _known(pool, list(texts))
+    missing = {key: text for key, text in texts.items() if key not in known}
+    return _Batch(chunks, known, missing, at, retire)
+
+
+async def _write(connection: Connection, batch: _Batch, vectors: Vectors) -> IngestReport:
+    await connection.execute(query("lock_ingest"))
+    retired = await _retire(connection, batch)
+    done = [await _store(connection, article, parts, vectors, batch.at) for article, parts in batch.chunks]
+    if {"added", "changed"} & set(done):
+        await connection.execute(query("forget_words"))
+        await connection.execute(query("count_words"))
+    return IngestReport(
+        added=done.count("added"),
+        changed=done.count("changed"),
+        unchanged=done.count("unchanged"),
+        sections=sum(len(parts) for _, parts in batch.chunks),
+        embedded=len(batch.missing),
+        retired=retired,
+    )
+
+
+async def _retire(connection: Connection, batch: _Batch) -> tuple[str, ...]:
+    """End the articles that are missing from the batch; their ids."""
+    if batch.retire is Retire.NONE:
+        return ()
+    cursor = await connection.execute(query("current_articles"), {"at": batch.at})
+    current = {row["article_id"] for row in await cursor.fetchall()}
+    missing = sorted(current - {article.id for article, _ in batch.chunks})
+    if batch.retire is Retire.FEW and len(missing) > FEW * len(current):
+        raise TooManyRetired(f"{len(missing)} of the {len(current)} articles that hold are missing from it")
+    await connection.execute(query("retire_articles"), {"at": batch.at, "articles": missing})
+    return tuple(missing)
 
 
 def _chunks(article: Article, embedder: str) -> list[_Chunk]:

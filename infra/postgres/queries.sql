@@ -253,6 +253,15 @@ where article_id = %(article_id)s and version = %(version)s
 update kb_article set valid_to = greatest(valid_from, %(valid_to)s::timestamptz)
 where article_id = %(article_id)s and version = %(version)s;
 
+-- name: current_articles
+-- The articles that hold now or will.
+select distinct article_id from kb_article where valid_to > greatest(valid_from, %(at)s::timestamptz);
+
+-- name: retire_articles
+-- Let articles end now, with all of them that is yet to come; what they said stays, for the replies that cite it.
+update kb_article set valid_to = greatest(valid_from, %(at)s::timestamptz)
+where article_id = any (%(articles)s) and valid_to > greatest(valid_from, %(at)s::timestamptz);
+
 -- name: upsert_customer
 -- Load a customer as the shop knows them now.
 insert into crm_customer (customer_id, email, name, fields)

@@ -9,7 +9,7 @@ import pytest
 
 from infra.embeddings.scripted import HashingEmbedder
 from infra.knowledge import Article, ArticleSection
-from infra.postgres.ingest import IngestReport, ingest, load_customers
+from infra.postgres.ingest import IngestReport, Retire, TooManyRetired, ingest, load_customers, rehearse
 from infra.postgres.knowledge import PostgresKnowledge
 from infra.postgres.pool import Pool, open_pool
 
@@ -100,6 +100,67 @@ async def test_the_vector_of_a_section_knows_its_title_and_what_came_before(owne
     await ingest(owner, embedder, [ARTICLE])
     assert embedder.given == ["Returns\nOne\nWithin 30 days.", "Returns\nTwo\nWithin 30 days.\nFree."]
     assert await rows(owner, "select text from kb_section where section_id = 'two'") == [("Free.",)]
+
+
+GIFTS = Article("gifts", "Gifts", (ArticleSection("one", "One", "A gift within days."),))
+CARE = Article("care", "Care", (ArticleSection("one", "One", "Wash it within days."),))
+
+
+async def names(pool: Pool, at: datetime) -> set[str]:
+    passages = await PostgresKnowledge(pool, CountingEmbedder()).search("within days", at=at, limit=9)
+    return {passage.article_id for passage in passages}
+
+
+async def test_an_article_that_vanished_holds_no_more_and_is_kept(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [ARTICLE, GIFTS], now=MAY)
+    report = await ingest(owner, CountingEmbedder(), [ARTICLE], now=JUNE, retire=Retire.FEW)
+    assert (report.retired, report.unchanged) == (("gifts",), 1)
+    assert await names(owner, MAY) == {"a", "gifts"}
+    assert await names(owner, JUNE) == {"a"}
+    assert await rows(owner, "select text from kb_section where article_id = 'gifts'") == [("A gift within days.",)]
+    again = await ingest(owner, CountingEmbedder(), [ARTICLE], now=JULY, retire=Retire.FEW)
+    assert again.retired == ()
+
+
+async def test_further_articles_retire_nothing(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [ARTICLE], now=MAY)
+    assert (await ingest(owner, CountingEmbedder(), [GIFTS], now=JUNE)).retired == ()
+    assert await names(owner, JULY) == {"a", "gifts"}
+
+
+async def test_more_than_half_is_retired_on_demand_only(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [ARTICLE, GIFTS, CARE], now=MAY)
+    with pytest.raises(TooManyRetired, match="2 of the 3"):
+        await ingest(owner, CountingEmbedder(), [CHANGED], now=JUNE, retire=Retire.FEW)
+    assert await names(owner, JULY) == {"a", "gifts", "care"}
+    assert await rows(owner, "select max(version) from kb_article") == [(1,)]
+    report = await ingest(owner, CountingEmbedder(), [CHANGED], now=JUNE, retire=Retire.ANY)
+    assert (report.retired, report.changed) == (("care", "gifts"), 1)
+
+
+async def test_a_retired_article_comes_back_as_a_new_version(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [ARTICLE, GIFTS], now=MAY)
+    await ingest(owner, CountingEmbedder(), [ARTICLE], now=JUNE, retire=Retire.FEW)
+    report = await ingest(owner, CountingEmbedder(), [ARTICLE, GIFTS], now=JULY, retire=Retire.FEW)
+    assert (report.changed, report.embedded) == (1, 0)
+    assert await names(owner, JUNE) == {"a"}
+    assert await names(owner, JULY) == {"a", "gifts"}
+
+
+async def test_what_was_yet_to_come_never_comes_once_it_vanished(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [ARTICLE, replace(GIFTS, valid_from=JULY)], now=MAY)
+    report = await ingest(owner, CountingEmbedder(), [ARTICLE], now=JUNE, retire=Retire.FEW)
+    assert report.retired == ("gifts",)
+    assert await names(owner, JULY) == {"a"}
+
+
+async def test_a_rehearsal_tells_the_same_and_does_nothing(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [ARTICLE, GIFTS], now=MAY)
+    embedder = CountingEmbedder()
+    told = await rehearse(owner, embedder, [CHANGED, CARE], now=JUNE, retire=Retire.FEW)
+    assert told == IngestReport(1, 1, 0, sections=3, embedded=3, retired=("gifts",))
+    assert (embedder.given, await names(owner, JULY)) == ([], {"a", "gifts"})
+    assert await ingest(owner, embedder, [CHANGED, CARE], now=JUNE, retire=Retire.FEW) == told
 
 
 async def test_customers_are_loaded_as_they_are_now(owner: Pool) -> None:

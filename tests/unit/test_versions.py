@@ -64,6 +64,12 @@ CASES = {
         new(3, "newer", JULY, AUGUST),
         ((1, JULY),),
     ),
+    "one that was retired comes back as a new version": (
+        text("old"),
+        stored(("old", None, JUNE)),
+        new(2, "old", JULY, None),
+        (),
+    ),
     "a number it names is its own": (text("new", version=7), ALWAYS, new(7, "new", JULY, None), ((1, JULY),)),
 }
 
@@ -84,6 +90,8 @@ def test_a_text_finds_its_place(
         (text("old", valid_to=JUNE), TWO, 1, JUNE),
         (text("old", valid_to=AUGUST), ALWAYS, 1, AUGUST),
         (text("old", version=1), TWO, 1, JUNE),
+        (text("old", version=1), stored(("old", None, JUNE)), 1, None),
+        (text("old", valid_from=MAY), stored(("old", MAY, JUNE)), 1, None),
     ],
 )
 def test_a_text_that_is_there_stays_as_it_is(
