@@ -1,6 +1,7 @@
 """A worker process from outside: its health, its log, and its refusal of a Faust it was not written for."""
 
 import asyncio
+import json
 import logging
 from dataclasses import dataclass, replace
 
@@ -10,10 +11,11 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from schemas.topics import EVERY_STAGE
+from sluice.reach import unready
 from streams import transport
-from streams.health import Bounds, Health, Sight, life, reading_fault, serve_health
+from streams.health import Bounds, Health, PortTaken, Sight, life, reading_fault, serve_health
 from streams.metrics import Metrics
-from streams.process import LINES, Rarely
+from streams.process import LINES, JsonLines, Rarely
 from streams.transport import Membership
 from streams.worker import LAYERS
 
@@ -126,6 +128,38 @@ def test_metrics_are_served_and_an_unknown_path_is_none_of_them() -> None:
     with serve_health("127.0.0.1", 0, health) as port:
         assert 'sluice_handled_total{stage="gate"} 1.0' in httpx.get(f"http://127.0.0.1:{port}/metrics").text
         assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 404
+
+
+def test_a_taken_port_is_named_with_what_to_change() -> None:
+    health = health_of()
+    with (
+        serve_health("127.0.0.1", 0, health) as port,
+        pytest.raises(PortTaken, match=f"{port} cannot.*--port, or set SLUICE_WORKER_PORT"),
+        serve_health("127.0.0.1", port, health),
+    ):
+        pass
+
+
+def test_what_waits_for_a_worker_is_told_which_part_is_not_ready() -> None:
+    member = Member()
+    health = health_of(member)
+    with serve_health("127.0.0.1", 0, health) as port:
+        assert unready(f"http://127.0.0.1:{port}/readyz") is None
+        member.found = Membership()
+        health.look()
+        assert unready(f"http://127.0.0.1:{port}/readyz") == "gate is not a member of its consumer group"
+
+
+def test_a_log_in_json_is_one_line_an_event_with_its_traceback() -> None:
+    record = line("streams.step")
+    try:
+        raise ZeroDivisionError("nothing\nto say")
+    except ZeroDivisionError as error:
+        record.exc_info = (type(error), error, error.__traceback__)
+    (written,) = JsonLines().format(record).splitlines()
+    found = json.loads(written)
+    assert (found["level"], found["logger"], found["message"]) == ("ERROR", "streams.step", "no broker")
+    assert "ZeroDivisionError" in found["traceback"]
 
 
 def line(name: str) -> logging.LogRecord:
