@@ -48,6 +48,12 @@ class Metrics:
         # The edge
         self.accepted = counter("accepted", "Tickets the edge took and Kafka acknowledged, by channel.", "channel")
         self.refused = counter("refused", "Requests the edge answered with a problem, by status.", "status")
+        self.signatures_refused = counter(
+            "signatures_refused", "Requests refused as forged, unsigned or stale, by channel.", "channel", "reason"
+        )
+        self.webhook_events = counter(
+            "webhook_events", "What a provider's webhook told beside new messages, by channel.", "channel", "kind"
+        )
         self.publish_seconds = Histogram(
             "sluice_publish_seconds", "Time until Kafka acknowledged a ticket.", buckets=SECONDS, registry=registry
         )

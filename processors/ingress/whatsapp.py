@@ -12,7 +12,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from processors.ingress import LanguageOf, Malformed, clean, clean_line
@@ -39,8 +39,8 @@ Json = object  # as json.loads gives it
 class MetaApp:
     """What an app at Meta shares with its webhook. While its secret is changed, the old and the new one are valid."""
 
-    secrets: tuple[str, ...]
-    verify_token: str | None = None  # None: no handshake is answered
+    secrets: tuple[str, ...] = field(repr=False)
+    verify_token: str | None = field(default=None, repr=False)  # None: no handshake is answered
 
     def signed(self, raw: bytes, signature: str) -> bool:
         """Whether `X-Hub-Signature-256` is the HMAC-SHA256 of these very bytes under one of the secrets."""

@@ -23,6 +23,7 @@ from processors.errors import DependencyDown
 from processors.ingress import LanguageOf, TooLarge
 from processors.ingress.api import ApiKey
 from processors.ingress.email import MAX_MAIL_BYTES, Mailbox
+from processors.ingress.whatsapp import MetaApp
 from processors.ports import Clock, OutsideClaims
 from schemas.event import Stage, Step
 from schemas.ingress import MAX_MESSAGE_BYTES, TicketReceived
@@ -74,6 +75,7 @@ class Doors:
     limits: EdgeLimits = EdgeLimits()
     claims: OutsideClaims | None = None
     chat: ChatDoor | None = None
+    whatsapp: MetaApp | None = None
 
 
 def keys_of(keys: Iterable[tuple[str, ApiKey]]) -> dict[str, ApiKey]:

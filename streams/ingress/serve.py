@@ -22,6 +22,7 @@ from infra.settings import Settings
 from processors.ingress import LanguageOf
 from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
+from processors.ingress.whatsapp import MetaApp
 from processors.ports import Clock, OutsideClaims
 from streams.ingress.doors import ChatDoor, Doors, EdgeLimits, keys_of
 from streams.ingress.edge import create_edge
@@ -61,6 +62,7 @@ class EdgeOptions:
     limits: EdgeLimits = field(default_factory=EdgeLimits)
     claims: bool = False  # whether a helpdesk outside may claim replies
     chat: ChatOptions | None = None
+    whatsapp: MetaApp | None = None
 
 
 class EdgeParts(Protocol):
@@ -84,6 +86,7 @@ def options_of(settings: Settings, bootstrap: Address) -> EdgeOptions:
         limits=EdgeLimits(ticket_bytes=settings.max_ticket_bytes),
         claims=bool(settings.outside_channels),
         chat=_chat_options(settings),
+        whatsapp=_meta_app(settings),
     )
 
 
@@ -97,6 +100,14 @@ def _chat_options(settings: Settings) -> ChatOptions | None:
         article_url=settings.chat_article_url,
         demo=settings.chat_demo,
     )
+
+
+def _meta_app(settings: Settings) -> MetaApp | None:
+    if settings.whatsapp_app_secret is None:
+        return None
+    secrets = [secret.strip() for secret in settings.whatsapp_app_secret.get_secret_value().split(",")]
+    token = settings.whatsapp_verify_token
+    return MetaApp(tuple(filter(None, secrets)), token.get_secret_value() if token else None)
 
 
 def run_edge(
@@ -148,6 +159,7 @@ async def _serve(
         limits=options.limits,
         claims=parts.outside if parts and options.claims else None,
         chat=_chat_door(options.chat, outcomes, metrics) if options.chat else None,
+        whatsapp=options.whatsapp,
     )
 
     @asynccontextmanager
