@@ -20,6 +20,7 @@ from infra.helpdesk.chat import ChatReplies
 from infra.helpdesk.recorded import RecordedHelpdesk
 from infra.helpdesk.scripted import ScriptedHelpdesk
 from infra.helpdesk.webhook import WebhookHelpdesk
+from infra.helpdesk.whatsapp import WhatsApp
 from infra.outcome_webhook import OutcomeWebhook
 from infra.postgres.conversations import PostgresConversations
 from infra.postgres.customers import PostgresCustomers
@@ -207,6 +208,15 @@ class Adapters:
     def _channels(self) -> Mapping[Channel, Replies]:
         """The channels with a way out of their own."""
         found: dict[Channel, Replies] = {Channel.CHAT: ChatReplies(self._desk)}
+        token = self.settings.whatsapp_access_token
+        if token is not None:
+            found[Channel.WHATSAPP] = WhatsApp(
+                self._http,
+                url=self.settings.whatsapp_api_url,
+                token=token.get_secret_value(),
+                numbers=self.settings.whatsapp_phone_number_id,
+                clock=self.clock,
+            )
         return found
 
     @cached_property
