@@ -12,6 +12,7 @@ from processors.errors import Conflict, TryLater
 from processors.ports import AcknowledgeRequest, Claim, ClaimRequest, ClaimStatus, Clock, Conversations, Item
 from schemas.gate import Decision
 from schemas.ingress import Identity, Proof, TicketReceived
+from schemas.outcome import Outcome
 from schemas.router import Admission, Author, EarlierTicket, Message
 
 TRANSCRIPT = 20  # messages
@@ -32,13 +33,13 @@ class _Written:
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     revision: int = 0
     person: str | None = None  # who took it over
 
 
 @dataclass(frozen=True)
-class _Claimed:
+class Claimed:
     request: ClaimRequest
     state: str  # claimed, sent, parked, released
     holder: UUID
@@ -47,14 +48,16 @@ class _Claimed:
 
 
 @dataclass
-class _State:
+class State:
     """What all workers share."""
 
-    places: dict[str, _Place] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
     messages: list[_Written] = field(default_factory=list)
-    claims: dict[tuple[str, int], _Claimed] = field(default_factory=dict)
+    claims: dict[tuple[str, int], Claimed] = field(default_factory=dict)
     items: dict[str, tuple[UUID, Item]] = field(default_factory=dict)
+    opened: dict[str, datetime] = field(default_factory=dict)  # item key to when
     held: dict[str, str] = field(default_factory=dict)  # item key to person
+    closed: dict[str, tuple[str, Outcome, datetime]] = field(default_factory=dict)  # item key to by whom, as what, when
     acknowledged: dict[str, datetime] = field(default_factory=dict)  # conversation to the last time
     decisions: dict[tuple[UUID, int], Decision] = field(default_factory=dict)
 
@@ -67,17 +70,27 @@ class ScriptedConversations(Conversations):
         clock: Clock,
         switch: ScriptedSwitchTable,
         customers: Iterable[Customer] = (),
-        state: _State | None = None,
+        state: State | None = None,
     ) -> None:
         self._clock = clock
         self._switch = switch
         self._customers = tuple(customers)
-        self._state = state or _State()
+        self._state = state or State()
         self._holder = uuid4()
 
     def another(self) -> "ScriptedConversations":
         """Another worker."""
         return ScriptedConversations(self._clock, self._switch, self._customers, self._state)
+
+    @property
+    def state(self) -> State:
+        """What all workers share; the scripted queue works on it too."""
+        return self._state
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of this worker."""
+        return self._clock
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -97,7 +110,7 @@ class ScriptedConversations(Conversations):
         known = self._ticket(ticket.ticket_id)
         if known is not None and known.ticket is not None and body_hash(known.ticket) != body_hash(ticket):
             raise Conflict(f"ticket {ticket.ticket_id} was admitted before with another body")
-        place = state.places.setdefault(ticket.conversation, _Place())
+        place = state.places.setdefault(ticket.conversation, Place())
         written = known or _Written(
             ticket.conversation,
             place.revision + 1,
@@ -147,7 +160,7 @@ class ScriptedConversations(Conversations):
         answer = self._refusal(request)
         if answer is None:
             until = self._clock.monotonic() + request.lease
-            claimed = _Claimed(request, "claimed", self._holder, until)
+            claimed = Claimed(request, "claimed", self._holder, until)
             self._state.claims[request.conversation, request.revision] = claimed
         return answer or Claim(ClaimStatus.GRANTED)
 
@@ -169,7 +182,7 @@ class ScriptedConversations(Conversations):
         stop = self._switch.stopping(request.channel, request.intent, request.customer_id)
         return None if stop is None else Claim(ClaimStatus.STOPPED, stop)
 
-    def _settled(self, claimed: _Claimed) -> Claim:
+    def _settled(self, claimed: Claimed) -> Claim:
         if claimed.state == "claimed":
             leased = claimed.until > self._clock.monotonic()
             return Claim(ClaimStatus.LEASED if leased else ClaimStatus.AMBIGUOUS)
@@ -191,7 +204,7 @@ class ScriptedConversations(Conversations):
         if claimed.state == "sent":
             return
         request = claimed.request
-        self._end(claimed, "sent", delivery)
+        self.end_claim(claimed, "sent", delivery)
         author = Author.BOT if request.actor == "bot" else Author.PERSON
         message = Message(author=author, text=text, at=self._clock.now())
         self._note(request.ticket_id, "sent", request.intent)
@@ -212,12 +225,13 @@ class ScriptedConversations(Conversations):
         if claimed.state == "claimed":
             if claimed.holder != self._holder and claimed.until > self._clock.monotonic():
                 raise TryLater(f"claim {key} is another worker's")
-            self._end(claimed, state)
+            self.end_claim(claimed, state)
 
-    def _claimed(self, key: str) -> _Claimed | None:
+    def _claimed(self, key: str) -> Claimed | None:
         return next((claimed for claimed in self._state.claims.values() if claimed.request.key == key), None)
 
-    def _end(self, claimed: _Claimed, state: str, delivery: str | None = None) -> None:
+    def end_claim(self, claimed: Claimed, state: str, delivery: str | None = None) -> None:
+        """Leave a claim in another state."""
         place = (claimed.request.conversation, claimed.request.revision)
         self._state.claims[place] = replace(claimed, state=state, delivery=delivery)
 
@@ -225,13 +239,14 @@ class ScriptedConversations(Conversations):
 
     async def take_over(self, conversation: str, person: str) -> None:
         """Make a conversation a person's, with its open items."""
-        place = self._state.places.get(conversation, _Place())
+        place = self._state.places.get(conversation, Place())
         self._state.places[conversation] = replace(place, person=person)
-        self._state.held |= {item.key: person for item in self.items if item.conversation == conversation}
+        mine = (item.key for item in self.items if item.conversation == conversation)
+        self._state.held |= {key: person for key in mine if key not in self._state.closed}
 
     async def give_back(self, conversation: str) -> None:
         """Make a conversation the bot's again."""
-        place = self._state.places.get(conversation, _Place())
+        place = self._state.places.get(conversation, Place())
         self._state.places[conversation] = replace(place, person=None)
         for item in self.items:
             if item.conversation == conversation:
@@ -262,6 +277,7 @@ class ScriptedConversations(Conversations):
         """Put something on the people's queue, once per key."""
         if item.key not in self._state.items:
             self._state.items[item.key] = (uuid4(), item)
+            self._state.opened[item.key] = self._clock.now()
             if item.ticket_id is not None:
                 self._note(item.ticket_id, item.kind.value, intent_of(item.event))
         return self._state.items[item.key][0]
