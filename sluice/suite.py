@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 
 from evals.dataset import Halves, Suite, SuiteError, halves, load_suite
 from evals.train.gate import train_gate
-from evals.train.policy import fact_kinds, propose_policy
+from evals.train.policy import policy_for
 from evals.train.router import train_router
 from infra.embeddings.remembered import TokenEmbedder
 from infra.knowledge import read_articles
@@ -70,8 +70,7 @@ async def prepare(suite: Suite, settings: Settings, embedder: TokenEmbedder, say
         await asyncio.to_thread(train_gate, suite, directory, embedder, progress=say)
         if suite.policy is None and suite.name not in OWN_POLICY:
             base = POLICY.read_text(encoding="utf-8")
-            proposed = propose_policy(parted.train, base, predicted=router.predicted, kinds=fact_kinds(suite))
-            (directory / "policy.toml").write_text(proposed)
+            (directory / "policy.toml").write_text(policy_for(suite, router.predicted, base))
         mark.write_text(json.dumps(wanted))
     learned = directory / "policy.toml"
     policy = suite.policy or (learned if learned.is_file() else POLICY)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
-from evals.dataset import halves
 from evals.train.gate import train_gate
-from evals.train.policy import propose_policy
+from evals.train.policy import policy_for
 from evals.train.router import train_router
 from infra.wiring import POLICY, embedder_of
 from sluice.suite import open_suite
@@ -64,13 +64,23 @@ def gate(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
 def policy(suite: SuiteName) -> None:
     """Propose a policy from the bands of the training half: what was mostly safe to answer, with the counts.
 
+    The topics are those that a router trained on the suite names, as the policy will meet them; it is trained for this,
+    cross-validated, and not kept. The records a topic may draw on are the kinds that the suite's customers have.
+
     Examples:
 
       sluice train policy shop
 
       sluice train policy ../shared/evaldata/thunderbird > policy.toml
     """
-    proposed = propose_policy(halves(open_suite(suite)).train, POLICY.read_text(encoding="utf-8"))
+    opened, settings = open_suite(suite), read_settings()
+    embedder, today = embedder_of(settings), datetime.now(UTC).date()
+    with TemporaryDirectory(prefix="sluice-router-") as folder:
+        try:
+            report = run(train_router(opened, Path(folder), embedder, progress=stderr.print, on=today))
+        except ValueError as error:
+            fail(str(error), USAGE)
+    proposed = policy_for(opened, report.predicted, POLICY.read_text(encoding="utf-8"))
     console.print(proposed, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evals.dataset import OUT_OF_SCOPE, LabelledTicket, Suite
+from evals.dataset import OUT_OF_SCOPE, LabelledTicket, Suite, halves
 from processors.policy import FactKind, Policy
 from schemas.router import Band
 
@@ -18,6 +18,15 @@ CLAIM = re.compile(
     r"refund|return|compens|reimburs|damage|missing|chargeback|dispute"
 )  # names of topics about money back
 TABLE = r"(?ms)^\[{}\][^\n]*\n.*?(?=^\[|\Z)"
+
+
+def policy_for(suite: Suite, predicted: Mapping[str, str], base: str) -> str:
+    """The policy proposed for a suite by its training half, as its router sees it (`RouterReport.predicted`).
+
+    Raises:
+        PolicyError: `base` is no valid policy.
+    """
+    return propose_policy(halves(suite).train, base, predicted=predicted, kinds=fact_kinds(suite))
 
 
 def propose_policy(

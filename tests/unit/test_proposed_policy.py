@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evals.dataset import LabelledTicket, Suite
-from evals.train.policy import fact_kinds, propose_policy
+from evals.train.policy import fact_kinds, policy_for, propose_policy
 from processors.policy import Policy, PolicyError, text_hit
 from schemas.router import Band
 
@@ -76,3 +76,11 @@ def test_the_kinds_of_records_are_those_that_customers_have(tmp_path: Path) -> N
         {"orders": {"W1": {"refunds": [{"refund_id": "R1"}]}}, "subscriptions": []},
     )
     assert fact_kinds(Suite("s", tmp_path, (), rows, {})) == ("order", "refund")
+
+
+def test_a_suites_policy_is_of_what_its_router_names_and_of_its_records(tmp_path: Path) -> None:
+    rows = tuple(tickets("label", 12))
+    customers: tuple[dict[str, object], ...] = ({"orders": [{"order_id": "1"}]},)
+    suite = Suite("s", tmp_path, (), customers, {"train": rows})
+    policy = Policy.parse(policy_for(suite, {row.id: "named" for row in rows}, BASE))
+    assert (policy.intents, policy.facts) == ({"named": Band.AUTO}, {"named": ("order",)})
