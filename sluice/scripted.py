@@ -1,4 +1,4 @@
-"""`sluice scripted`: stand-ins as processes, speaking the real wire formats: a model server and a helpdesk."""
+"""`sluice scripted`: stand-ins as processes, speaking the real wire formats: a model server, a helpdesk, WhatsApp."""
 
 import base64
 import os
@@ -9,8 +9,10 @@ import typer
 import uvicorn
 from starlette.types import ASGIApp
 
+from infra.clock import SystemClock
 from infra.scripted.helpdesk_server import create_helpdesk
 from infra.scripted.model_server import create_model
+from infra.scripted.whatsapp_server import Account, create_whatsapp
 from sluice.terminal import JsonLine, commands, console, print_line
 
 app = commands("Stand-ins for what Sluice talks to: real wire formats, answers without a model, failures on demand.")
@@ -59,6 +61,37 @@ def helpdesk(
     }
     _tell("a helpdesk", address, settings, as_json)
     _serve(create_helpdesk(signing), host, port)
+
+
+@app.command()
+def whatsapp(
+    host: Host = "127.0.0.1",
+    port: Port = 8820,
+    webhook: Annotated[str, typer.Option(help="The edge's webhook.")] = "http://127.0.0.1:8700/v1/whatsapp",
+    secret: Annotated[str | None, typer.Option(help="Secret of the app. Default: a new one.")] = None,
+    as_json: JsonLine = False,
+) -> None:
+    """Stand in for Meta: take replies as the Cloud API does, and let customers write by signed webhooks.
+
+    POST /customers/NUMBER/messages makes a customer write, GET /sent lists the replies.
+
+    Examples:
+
+      sluice scripted whatsapp
+
+      curl -s 127.0.0.1:8820/customers/15550100017/messages -d '{"text": "How long is the warranty?"}'
+    """
+    account = Account(token=secrets.token_urlsafe(24), secret=secret or secrets.token_hex(16), webhook=webhook)
+    address = f"http://{host}:{port}"
+    settings = {
+        "WHATSAPP_API_URL": f"{address}/v23.0",
+        "WHATSAPP_ACCESS_TOKEN": account.token,
+        "WHATSAPP_PHONE_NUMBER_ID": account.number,
+        "WHATSAPP_APP_SECRET": account.secret,
+        "WHATSAPP_VERIFY_TOKEN": secrets.token_urlsafe(16),
+    }
+    _tell("WhatsApp", address, settings, as_json)
+    _serve(create_whatsapp(account, SystemClock()), host, port)
 
 
 def _tell(what: str, address: str, settings: dict[str, str], as_json: bool) -> None:
