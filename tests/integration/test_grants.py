@@ -36,7 +36,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "conversation": "su",
         "decision": "si",
         "helpdesk_delivery": "si",
-        "item": "si",
+        "item": "siu",
         "message": "siu",
         "switch": "siu",
         "switch_log": "si",
@@ -68,6 +68,7 @@ COLUMNS = {
     ("people", "conversation", "update"): {"owner", "person", "touched_at"},
     ("outcome", "message", "update"): {"intent", "outcome"},
     ("people", "message", "update"): {"intent", "outcome"},
+    ("outcome", "item", "update"): {"state", "closed_at"},
     ("people", "item", "update"): {"state", "held_by", "closed_at", "closed_by", "closed_as"},
     ("people", "act", "update"): {"published_at"},
 }
