@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 
 from processors.mail_token import ADDRESS
+from processors.queue import named_person
 from schemas.ingress import MAX_MESSAGE_BYTES, Channel
 
 PREFIX = "SLUICE_"
@@ -52,6 +53,15 @@ class ApiKey(BaseModel):
     key: SecretStr
     account: str
     scope: Literal["customer", "service"]  # service: what it says of the customer is proof; customer: a claim
+
+
+class StaffKey(BaseModel):
+    """A key of the people's queue on the edge, and the person who acts by it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: SecretStr
+    name: str
 
 
 class ModelPrice(BaseModel):
@@ -104,6 +114,15 @@ def _key(line: object) -> object:
     return ApiKey.model_validate({"key": key, "account": account, "scope": scope})
 
 
+def _staff_key(line: object) -> object:
+    if not isinstance(line, str):
+        return line
+    key, _, name = line.partition("=")
+    if not key:
+        raise ValueError("write a key as KEY=NAME, with the person's name")
+    return StaffKey.model_validate({"key": key, "name": named_person(name)})
+
+
 def _price(text: object) -> object:
     if not isinstance(text, str):
         return text
@@ -136,6 +155,7 @@ Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecod
 ArticleUrl = Annotated[str, AfterValidator(_article_url)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
 ApiKeys = Annotated[tuple[Annotated[ApiKey, BeforeValidator(_key)], ...], NoDecode, BeforeValidator(_words)]
+StaffKeys = Annotated[tuple[Annotated[StaffKey, BeforeValidator(_staff_key)], ...], NoDecode, BeforeValidator(_words)]
 Prices = Annotated[tuple[Annotated[ModelPrice, BeforeValidator(_price)], ...], NoDecode, BeforeValidator(_words)]
 
 
@@ -258,6 +278,12 @@ class Settings(BaseSettings):
         description="Keys of the edge as KEY=ACCOUNT:SCOPE, by commas. Scope service may name customers, customer not.",
     )
     api_keys_file: Path | None = Field(None, description="File with more keys, one KEY=ACCOUNT:SCOPE a line.")
+    staff_keys: StaffKeys = Field(
+        (), description="Keys of the people's queue on the edge as KEY=NAME, by commas. Each act carries the name."
+    )
+    agent: str | None = Field(
+        None, description="Who acts in `sluice queue`. Unset: the account you are logged in with."
+    )
     max_ticket_bytes: int = Field(
         MAX_MESSAGE_BYTES, gt=0, le=MAX_MESSAGE_BYTES, description="Largest inbound message, in bytes."
     )

@@ -28,6 +28,7 @@ from infra.postgres.knowledge import PostgresKnowledge
 from infra.postgres.ledger import PostgresLedger
 from infra.postgres.outside import PostgresOutsideClaims
 from infra.postgres.pool import Pool, open_pool
+from infra.postgres.queue import PostgresQueue
 from infra.postgres.switch import PostgresSwitchTable
 from infra.scripted.conversations import ScriptedConversations
 from infra.scripted.ledger import ScriptedLedger
@@ -49,6 +50,7 @@ from processors.ports import (
     SwitchTable,
     Verifier,
 )
+from processors.queue import PeopleDesk
 from processors.resolution import PromptFile, load_prompt
 from processors.router import ModelClassifier
 from processors.templates import texts_of
@@ -223,7 +225,7 @@ class Adapters:
     def _desk(self) -> Helpdesk:
         """The helpdesk where people work."""
         if self.settings.helpdesk == "recorded":
-            return RecordedHelpdesk(self.pools["outcome"])
+            return RecordedHelpdesk(self.pools["outcome"] if "outcome" in self.pools else self.pools["people"])
         url, secret = self.settings.helpdesk_webhook_url, self.settings.helpdesk_webhook_secret
         if url is None or secret is None:
             raise SettingsError("HELPDESK is webhook: set HELPDESK_WEBHOOK_URL and HELPDESK_WEBHOOK_SECRET")
@@ -233,6 +235,21 @@ class Adapters:
             secret=secret.get_secret_value(),
             clock=self.clock,
             find_url=self.settings.helpdesk_find_url,
+        )
+
+    # -- people
+
+    @cached_property
+    def people(self) -> PeopleDesk:
+        """The people's queue, and what it needs to send a person's reply."""
+        pool = self.pools["people"]
+        return PeopleDesk(
+            conversations=PostgresConversations(pool),
+            helpdesk=self.helpdesk,
+            clock=self.clock,
+            lease=self.claim_lease,
+            deadline=self.helpdesk_deadline,
+            queue=PostgresQueue(pool),
         )
 
     @cached_property
