@@ -7,6 +7,8 @@ at most once per conversation and period, so that two answering machines have no
 from dataclasses import dataclass
 
 from processors.errors import SluiceError
+from processors.loops import loops
+from processors.policy import Email
 from processors.ports import AcknowledgeRequest, Clock, Conversations, Helpdesk, Reply, Switch
 from schemas.control import SwitchState
 from schemas.gate import Disposition, TicketEscalated
@@ -30,6 +32,7 @@ async def acknowledge(  # noqa: PLR0913  each is a port or a limit of its own
     switch: Switch,
     clock: Clock,
     deadline: float,
+    email: Email,
 ) -> Acknowledged:
     """Send the policy's words for this channel, if this ticket was handed over and nothing speaks against it.
 
@@ -41,7 +44,7 @@ async def acknowledge(  # noqa: PLR0913  each is a port or a limit of its own
     """
     ticket, intent, customer = escalated.ticket, escalated.route.intent, escalated.admission.customer_id
     view = switch.view(channel=ticket.channel, intent=intent, customer_id=customer)
-    obstacle = _obstacle(escalated, text, view.state)
+    obstacle = _obstacle(escalated, text, view.state, email)
     if text is None or obstacle is not None:
         return Acknowledged(None, obstacle or "no words")
     key = f"{ticket.ticket_id}:{escalated.admission.revision}:acknowledge"
@@ -56,12 +59,13 @@ async def acknowledge(  # noqa: PLR0913  each is a port or a limit of its own
     return Acknowledged(_settled(escalated, text, delivery, clock), "sent")
 
 
-def _obstacle(escalated: TicketEscalated, text: str | None, state: SwitchState) -> str | None:
+def _obstacle(escalated: TicketEscalated, text: str | None, state: SwitchState, email: Email) -> str | None:
     """Why there is nothing to send, before anybody is asked."""
     reasons = {
         "no words": text is None,
         "a draft waits": escalated.decision.disposition is not Disposition.HANDOFF,
         "from a machine": escalated.ticket.marks.automatic,
+        "maybe to a machine": bool(loops(escalated.ticket, escalated.admission, email)),
         "stopped": state is not SwitchState.AUTO,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)

@@ -1,9 +1,10 @@
 """Decide a revision once: send it, suggest it to a person, or hand it over. `TABLE` is the whole decision."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from processors.loops import RULES, loops
 from processors.policy import Policy, RuleHit, amount_rule, hard_rule
 from processors.ports import Source, SwitchView, Verifier
 from processors.reply_window import within_window
@@ -48,6 +49,7 @@ class Case:
     threshold: float
     sure: float  # P(intent is right) from which the policy calls the router sure
     certificate: bool | None
+    loops: Mapping[str, str]  # the signs that two machines talk, with their reasons
     now: datetime
 
     @property
@@ -95,6 +97,10 @@ class Row:
 
 def _says(text: str) -> Callable[[Case], str]:
     return lambda case: text
+
+
+def _loop(name: str) -> Row:
+    return Row(name, Disposition.SUGGEST, lambda case: name in case.loops, lambda case: case.loops[name])
 
 
 TABLE: tuple[Row, ...] = (
@@ -165,6 +171,7 @@ TABLE: tuple[Row, ...] = (
         lambda case: case.drafted.ticket.marks.automatic,
         _says("a machine wrote this message: it gets no automatic answer"),
     ),
+    *(_loop(name) for name in RULES),
     Row(
         "owned-by-person",
         Disposition.SUGGEST,
@@ -241,6 +248,7 @@ def decide(  # noqa: PLR0913 - everything the decision rests on, by name
         threshold=threshold,
         sure=policy.thresholds.sure_confidence,
         certificate=certificate,
+        loops=loops(drafted.ticket, drafted.admission, policy.email),
         now=now,
     )
     row = next(row for row in TABLE if row.applies(case))

@@ -11,6 +11,7 @@ from email.utils import format_datetime
 
 from processors.errors import Undeliverable
 from processors.ingress import clean, clean_line
+from processors.loops import ANSWERED
 from processors.mail_token import ADDRESS, TokenKey, message_id, plus_address, sign
 from processors.ports import Link, Reply
 from schemas.ingress import TicketReceived
@@ -18,8 +19,7 @@ from schemas.ingress import TicketReceived
 BOT = "bot"
 MAX_SUBJECT = 200  # characters
 MAX_REFERENCES = 20  # Message-IDs: the thread's first one and the newest
-ANSWERED = "Re: "
-_ANSWERED = re.compile(r"\s*(?:re|aw|sv|antw|rif|ref)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
+ANSWER = "Re: "
 _ID = re.compile(r"[!-;=?-~]{1,250}")  # printable ASCII without blanks and brackets
 _URL = re.compile(r"https?://[!-~]+")
 _HASHED = "sha256:"  # how the mail door names a message that has no Message-ID
@@ -96,7 +96,7 @@ def letter_of(reply: Reply, head: Letterhead, now: datetime) -> Letter:
 
 def _subject(ticket: TicketReceived) -> str:
     subject = clean_line(ticket.subject, MAX_SUBJECT) or "your message"
-    return subject if _ANSWERED.match(subject) else ANSWERED + subject
+    return subject if ANSWERED.match(subject) else ANSWER + subject
 
 
 def _thread(ticket: TicketReceived) -> dict[str, str]:

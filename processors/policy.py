@@ -96,6 +96,21 @@ class Sla(_Table):
     suggest: Minutes
 
 
+class Email(_Table):
+    """What automatic e-mail says of itself, and when it stops talking to what may be a machine too (RFC 3834)."""
+
+    disclosure: str = Field(
+        'An AI system wrote this answer. To reach a person, answer "I want to speak to a person".',
+        min_length=1,
+        max_length=1000,
+    )
+    note: str = Field("This note was sent automatically.", min_length=1, max_length=1000)
+    quick_seconds: int = Field(120, ge=0, le=86_400)  # a reply sooner after an automatic one is a machine's
+    replies: int = Field(1, ge=1, le=20)  # automatic ones a conversation gets within `window_minutes`
+    window_minutes: int = Field(1440, gt=0, le=43_200)
+    sender_replies: int = Field(3, ge=1, le=100)  # automatic ones an address gets within an hour, all told
+
+
 class Policy(_Table):
     """What `policy.toml` says. Default-deny: an intent or channel it does not list is never answered automatically."""
 
@@ -109,6 +124,7 @@ class Policy(_Table):
     sla_minutes_of: Sla = Field(alias="sla_minutes")
     acknowledge: dict[Channel, Annotated[str, Field(min_length=1, max_length=1000)]] = Field(default_factory=dict)
     reply_expiry: Minuted = Field(alias="reply_expiry_minutes")
+    email: Email = Email()
     _hash: str = PrivateAttr("")
 
     @classmethod

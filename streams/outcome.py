@@ -69,6 +69,7 @@ def outcome(
             switch=switch,
             clock=clock,
             deadline=limits.deadline,
+            email=policy.email,
         )
         logger.debug("acknowledgement: %s", note.result)
         return (*outgoing(settlement), *outgoing(Settlement(note.settled)))

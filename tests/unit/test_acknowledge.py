@@ -8,6 +8,7 @@ from infra.clock import SystemClock
 from infra.helpdesk.scripted import Fault, ScriptedHelpdesk
 from processors.acknowledge import Acknowledged, acknowledge
 from processors.errors import DependencyDown, TryLater, Undeliverable
+from processors.policy import Email
 from processors.ports import AcknowledgeRequest, SwitchView
 from schemas.control import Scope, SwitchState
 from schemas.gate import Disposition, TicketEscalated
@@ -58,6 +59,7 @@ async def told(
         switch=At(state),
         clock=SystemClock(),
         deadline=1,
+        email=Email(),
     )
 
 
