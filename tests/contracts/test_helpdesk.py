@@ -13,6 +13,7 @@ from infra.clock import SystemClock
 from infra.helpdesk.recorded import RecordedHelpdesk
 from infra.helpdesk.scripted import Fault, ScriptedHelpdesk
 from infra.helpdesk.webhook import WebhookHelpdesk
+from infra.outcome_webhook import OutcomeWebhook
 from infra.postgres.pool import open_pool
 from infra.scripted.helpdesk_server import Faults, create_helpdesk
 from infra.settings import as_role
@@ -20,6 +21,7 @@ from processors.errors import DependencyDown, TryLater, Undeliverable
 from processors.ports import HandOver, Helpdesk, Reply
 from schemas.gate import Disposition
 from schemas.ingress import Channel, TicketReceived, ticket_id
+from schemas.outcome import Outcome, TicketSettled
 from schemas.resolution import Citation, Sentence
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -179,6 +181,18 @@ async def test_a_scripted_fault_is_used_once() -> None:
     with pytest.raises(TryLater):
         await helpdesk.reply(reply(), 5.0)
     assert await helpdesk.reply(reply(), 5.0) == "scripted-1"
+
+
+async def test_an_outcome_is_told_under_one_id_however_often(server: Any) -> None:
+    settled = TicketSettled(
+        ticket_id=TICKET.ticket_id, conversation="c", revision=1, outcome=Outcome.SENT, settled_at=TICKET.received_at
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(server)) as client:
+        listener = OutcomeWebhook(client, url=URL, secret=SECRET, clock=SystemClock())
+        await listener.tell(settled, 5.0)
+        await listener.tell(settled, 5.0)
+    first, second = server.state.received.deliveries
+    assert first["id"] == second["id"]
 
 
 # -- the signature
