@@ -1,5 +1,6 @@
 """Customers as a shop exports them (a row of crm.jsonl), and their records as an answer may quote them."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,6 +9,9 @@ from typing import Any
 # A list of these becomes one record each; any other list of objects does so under its own name, singular.
 NOT_OF_THE_ACCOUNT = ("orders", "subscriptions", "tickets", "refunds", "split", "customer_id")
 Row = Mapping[str, Any]  # of JSON
+
+_BESIDE = re.compile(r"\(0\)|[\s().\-/\u2010-\u2015]")  # what people write between the digits
+_INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Customer:
-    """A customer with all their records. An address they share with another customer proves neither of them."""
+    """A customer with all their records. An address or number they share with another customer proves neither."""
 
     customer_id: str
     email: str | None = None
+    phone: str | None = None  # E.164 digits
     name: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
@@ -43,10 +48,21 @@ def customer_of(row: Row) -> Customer:
     return Customer(
         customer_id,
         email=row.get("email") or profile.get("email"),
+        phone=phone_of(row.get("phone") or profile.get("phone")),
         name=row.get("name") or profile.get("name"),
         fields=account,
         records=tuple({record.record: record for record in records}.values()),
     )
+
+
+def phone_of(told: object) -> str | None:
+    """E.164 digits of a number in international form (`+1 (555) 010-0017`, `0049 ...`); None for any other.
+
+    Without its country a number may be that of somebody abroad, so it proves nobody.
+    """
+    written = _BESIDE.sub("", told) if isinstance(told, str) else ""
+    found = _INTERNATIONAL.fullmatch(written)
+    return found[1] if found else None
 
 
 def rendered(fields: Mapping[str, Any]) -> dict[str, str]:

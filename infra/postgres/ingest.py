@@ -270,6 +270,7 @@ def _customer(customer: Customer) -> dict[str, object]:
     return {
         "customer_id": customer.customer_id,
         "email": customer.email,
+        "phone": customer.phone,
         "name": customer.name,
         "fields": Jsonb(customer.fields),
     }

@@ -264,12 +264,13 @@ where article_id = any (%(articles)s) and valid_to > greatest(valid_from, %(at)s
 
 -- name: upsert_customer
 -- Load a customer as the shop knows them now.
-insert into crm_customer (customer_id, email, name, fields)
-values (%(customer_id)s, %(email)s, %(name)s, %(fields)s)
+insert into crm_customer (customer_id, email, phone, name, fields)
+values (%(customer_id)s, %(email)s, %(phone)s, %(name)s, %(fields)s)
 on conflict (customer_id) do update
-set email = excluded.email, name = excluded.name, fields = excluded.fields, updated = clock_timestamp()
-where (crm_customer.email, crm_customer.name, crm_customer.fields)
-    is distinct from (excluded.email, excluded.name, excluded.fields);
+set email = excluded.email, phone = excluded.phone, name = excluded.name, fields = excluded.fields,
+    updated = clock_timestamp()
+where (crm_customer.email, crm_customer.phone, crm_customer.name, crm_customer.fields)
+    is distinct from (excluded.email, excluded.phone, excluded.name, excluded.fields);
 
 -- name: upsert_record
 -- Load a record of a customer.

@@ -146,6 +146,8 @@ class ScriptedConversations(Conversations):
                 found = [c.customer_id for c in self._customers if c.customer_id == identity.value]
             case Proof.DMARC:
                 found = [c.customer_id for c in self._customers if value and (c.email or "").lower() == value]
+            case Proof.PHONE:
+                found = [c.customer_id for c in self._customers if value and c.phone == value]
             case _:
                 found = []
         return found[0] if len(found) == 1 else None

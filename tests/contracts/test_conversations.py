@@ -30,12 +30,13 @@ CUSTOMERS: list[dict[str, Any]] = [
     {
         "customer_id": "cus_1",
         "email": "Ann@example.com",
+        "phone": "+1 (555) 010-0017",
         "orders": [],
         "tickets": [{"ticket_id": "t-9", "subject": "Old", "status": "solved", "created_at": "2025-01-01T00:00:00Z"}],
     },
-    {"customer_id": "cus_2", "email": "ben@example.com", "orders": []},
-    {"customer_id": "cus_3", "email": "shared@example.com", "orders": []},
-    {"customer_id": "cus_4", "email": "shared@example.com", "orders": []},
+    {"customer_id": "cus_2", "email": "ben@example.com", "phone": "555-0100018", "orders": []},
+    {"customer_id": "cus_3", "email": "shared@example.com", "phone": "+15550100019", "orders": []},
+    {"customer_id": "cus_4", "email": "shared@example.com", "phone": "001 555 010 00 19", "orders": []},
 ]
 DECISION = Decision(
     disposition=Disposition.AUTO,
@@ -181,7 +182,15 @@ class TestAdmission:
             (Proof.DMARC, "cus_1", None),
             (Proof.DMARC, "shared@example.com", None),
             (Proof.DMARC, None, None),
+            (Proof.PHONE, "15550100017", "cus_1"),
+            (Proof.PHONE, "5550100018", None),
+            (Proof.PHONE, "15550100019", None),
+            (Proof.PHONE, "15550100099", None),
+            (Proof.PHONE, "cus_1", None),
+            (Proof.PHONE, "", None),
+            (Proof.PHONE, None, None),
             (Proof.NONE, "cus_1", None),
+            (Proof.NONE, "15550100017", None),
         ],
     )
     async def test_a_proof_names_one_customer_or_nobody(

@@ -26,7 +26,8 @@ GUARDED = (
 )
 STAGES = ("edge", "router", "retrieval", "resolution", "gate", "outcome")
 SEED = """
-insert into crm_customer (customer_id, email) values ('ann', 'ann@example.com'), ('ben', 'ben@example.com');
+insert into crm_customer (customer_id, email, phone)
+    values ('ann', 'ann@example.com', '15550100017'), ('ben', 'ben@example.com', '15550100018');
 insert into crm_record (customer_id, record, kind, fields) values
     ('ann', 'order/1', 'order', '{}'), ('ben', 'order/2', 'order', '{}'), ('ben', 'ticket/2', 'ticket', '{}');
 insert into conversation (conversation, revision) values ('k-ann', 1), ('k-ben', 1), ('k-both', 2);
@@ -77,6 +78,8 @@ READS = [
     ("router", "crm_customer", "customer_id", {}, []),
     ("router", "crm_customer", "customer_id", {"customer": "ann"}, ["ann"]),
     ("router", "crm_customer", "customer_id", {"email": "ben@example.com"}, ["ben"]),
+    ("router", "crm_customer", "customer_id", {"phone": "15550100018"}, ["ben"]),
+    ("router", "crm_customer", "customer_id", {"phone": "15550100099"}, []),
     ("router", "crm_record", "record", {"customer": "ann"}, []),
     ("router", "crm_record", "record", {"customer": "ben"}, ["ticket/2"]),
     ("router", "conversation", "conversation", {}, []),

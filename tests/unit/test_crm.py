@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infra.crm import customer_of, rendered
+from infra.crm import customer_of, phone_of, rendered
 
 SHOP: dict[str, Any] = {
     "customer_id": "cus_1",
@@ -142,3 +142,26 @@ def test_a_value_is_a_short_text(name: str, value: object, text: str) -> None:
 @pytest.mark.parametrize("value", [None, "", [], {}, [None]])
 def test_what_is_empty_is_left_out(value: object) -> None:
     assert rendered({"a": value}) == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "digits"),
+    [
+        ("+1 (555) 010-0017", "15550100017"),
+        ("+44\u00a0(0)20\u20117946\u20110018", "442079460018"),
+        ("0049.30/5550100", "49305550100"),
+        ("555-0100", None),
+        ("15550100017", None),
+        ("+1", None),
+        ("+0155501000", None),
+        ("+1555010001755501000", None),
+        ("+1 555 010 0017 ext. 2", None),
+        ("+\u0661\u0665\u0665\u0665\u0660\u0661\u0660", None),
+        (15550100017, None),
+        (None, None),
+    ],
+)
+def test_a_number_counts_only_with_its_country(told: object, digits: str | None) -> None:
+    assert phone_of(told) == digits
+    assert customer_of({"customer_id": "c", "phone": told}).phone == digits
+    assert customer_of({"customer_id": "c", "profile": {"phone": told}}).phone == digits
