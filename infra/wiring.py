@@ -19,6 +19,7 @@ from infra.helpdesk.channels import ByChannel
 from infra.helpdesk.chat import ChatReplies
 from infra.helpdesk.recorded import RecordedHelpdesk
 from infra.helpdesk.scripted import ScriptedHelpdesk
+from infra.helpdesk.smtp import SmtpReplies, SmtpServer
 from infra.helpdesk.webhook import WebhookHelpdesk
 from infra.helpdesk.whatsapp import WhatsApp
 from infra.outcome_webhook import OutcomeWebhook
@@ -34,6 +35,8 @@ from infra.scripted.conversations import ScriptedConversations
 from infra.scripted.ledger import ScriptedLedger
 from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import DatabaseRole, Settings, SettingsError
+from processors.mail_reply import Letterhead
+from processors.mail_token import TokenKey
 from processors.policy import Policy, PolicyError
 from processors.ports import (
     Classifier,
@@ -219,7 +222,26 @@ class Adapters:
                 numbers=self.settings.whatsapp_phone_number_id,
                 clock=self.clock,
             )
+        if self.settings.smtp_host is not None:
+            found[Channel.EMAIL] = self._mail(self.settings.smtp_host)
         return found
+
+    def _mail(self, host: str) -> SmtpReplies:
+        settings = self.settings
+        sender, secret, password = settings.mail_from, settings.mail_secret, settings.smtp_password
+        if sender is None or secret is None:
+            raise SettingsError("SMTP_HOST is set: set MAIL_FROM and SLUICE_MAIL_SECRET")
+        server = SmtpServer(
+            host=host,
+            port=settings.smtp_port,
+            security=settings.smtp_security,
+            username=settings.smtp_username,
+            password=password.get_secret_value() if password else None,
+        )
+        key = TokenKey(account=settings.mail_account, secret=secret.get_secret_value().encode())
+        email = self.policy.email
+        head = Letterhead(sender.name, sender.address, key, disclosure=email.disclosure, note=email.note)
+        return SmtpReplies(server, head, self.clock)
 
     @cached_property
     def _desk(self) -> Helpdesk:
