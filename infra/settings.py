@@ -474,6 +474,11 @@ class Settings(BaseSettings):
         """The folder of the trained parts."""
         return self.models_dir or self.home / "models"
 
+    @property
+    def mail_account(self) -> str:
+        """What names every mail ticket and conversation: the first own address. Changing it renames them."""
+        return self.email_mailboxes[0].lower() if self.email_mailboxes else "mail"
+
     def price_of(self, model: str) -> ModelPrice | None:
         """The price of `provider/name`; local and scripted models are free, None is an unknown price."""
         if model.partition("/")[0] in ("local", "scripted"):
