@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from enum import StrEnum
+from itertools import count
 from typing import Literal
 
+import httpx
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
@@ -52,7 +54,7 @@ class Taken:
 Answering = Callable[[Taken], Awaitable[None]]
 
 
-async def _nobody(_: Taken) -> None:
+async def silent(_: Taken) -> None:
     """No mailbox answers."""
 
 
@@ -60,7 +62,7 @@ async def _nobody(_: Taken) -> None:
 class MailServer:
     """The server's memory, and what it does with each command; a handler of aiosmtpd."""
 
-    answering: Answering = _nobody  # called with each message once the server has said that it has it
+    answering: Answering = silent  # called with each message once the server has said that it has it
     taken: list[Taken] = field(default_factory=list)
     faults: Faults = field(default_factory=lambda: Faults(times=0))
     _busy: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -184,6 +186,18 @@ class Manner(StrEnum):
     HEADLESS = "headless"  # no thread headers; answers to Reply-To
     BOUNCING = "bouncing"  # no thread headers; answers to the envelope's sender, as RFC 3834 §4 asks
     BLUNT = "blunt"  # no thread headers; answers to From
+
+
+def posting(edge: str, key: str, manner: Manner) -> Answering:
+    """Mailboxes that answer each message by a mail to the edge's `POST /v1/email`, as the receiving mail server."""
+    numbers = count(1)
+    headers = {"authorization": f"Bearer {key}", "content-type": "message/rfc822"}
+
+    async def answering(taken: Taken) -> None:
+        async with httpx.AsyncClient() as client:
+            await client.post(edge, content=answer_of(taken, manner, next(numbers)), headers=headers)
+
+    return answering
 
 
 def answer_of(taken: Taken, manner: Manner, number: int) -> bytes:
