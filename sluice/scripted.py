@@ -1,5 +1,6 @@
 """`sluice scripted`: stand-ins as processes, speaking the real wire formats: a model server, a helpdesk, WhatsApp."""
 
+import asyncio
 import base64
 import os
 import secrets
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp
 from infra.clock import SystemClock
 from infra.scripted.helpdesk_server import create_helpdesk
 from infra.scripted.model_server import create_model
+from infra.scripted.smtp_server import MailServer, Manner, create_control, posting, silent
 from infra.scripted.whatsapp_server import Account, create_whatsapp
 from sluice.terminal import JsonLine, commands, console, print_line
 
@@ -92,6 +94,39 @@ def whatsapp(
     }
     _tell("WhatsApp", address, settings, as_json)
     _serve(create_whatsapp(account, SystemClock()), host, port)
+
+
+@app.command()
+def smtp(
+    host: Host = "127.0.0.1",
+    port: Port = 8830,
+    control: Annotated[int, typer.Option(help="Port of GET /messages and PUT /faults.")] = 8831,
+    answer: Annotated[Manner | None, typer.Option(help="Let every mailbox answer by itself, in this manner.")] = None,
+    edge: Annotated[str, typer.Option(help="Where the answers go.")] = "http://127.0.0.1:8700/v1/email",
+    key: Annotated[str, typer.Option(help="Key of scope service for the edge, where mailboxes answer.")] = "",
+    as_json: JsonLine = False,
+) -> None:
+    """Stand in for a mail server: take replies, refuse, dawdle, break off, and let mailboxes answer by themselves.
+
+    Examples:
+
+      sluice scripted smtp
+
+      sluice scripted smtp --answer changing --key KEY
+
+      curl -s 127.0.0.1:8831/faults -X PUT -d '{"at": "rcpt", "status": 450}'
+    """
+    settings = {"SMTP_HOST": host, "SMTP_PORT": str(port), "SMTP_SECURITY": "none"}
+    _tell("a mail server", f"http://{host}:{control}", settings, as_json)
+    server = MailServer(answering=posting(edge, key, answer) if answer else silent)
+    asyncio.run(_serve_mail(server, host, port, control))
+
+
+async def _serve_mail(server: MailServer, host: str, port: int, control: int) -> None:
+    listener = await server.listen(host, port)
+    config = uvicorn.Config(create_control(server), host=host, port=control, log_level="warning", access_log=False)
+    async with listener:
+        await uvicorn.Server(config).serve()
 
 
 def _tell(what: str, address: str, settings: dict[str, str], as_json: bool) -> None:
