@@ -6,8 +6,9 @@ import psycopg
 import typer
 
 from infra.postgres.migrate import MigrationError, Phase, migrate, status
+from processors.errors import DependencyDown
 from sluice.reach import owner_url
-from sluice.terminal import DOWN, WRONG, AsJson, console, fail, print_json, read_settings, show
+from sluice.terminal import WRONG, AsJson, console, fail, print_json, read_settings, show
 
 
 def migrate_database(
@@ -41,7 +42,7 @@ def migrate_database(
             return
         applied = [f"{migration.number:04} {migration.name}" for migration in migrate(url, phase=phase)]
     except psycopg.OperationalError as error:
-        fail(f"Postgres does not answer: {error}", DOWN)
+        raise DependencyDown("Postgres", str(error).partition("\n")[0]) from None
     except (MigrationError, psycopg.Error) as error:
         fail(str(error), WRONG)
     if as_json:
