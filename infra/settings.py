@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -245,6 +245,9 @@ class Settings(BaseSettings):
         "VLLM_BASE_URL", None, "Address of the vLLM server, with its /v1, for models named vllm/..."
     )
     model_deadline: float = Field(20.0, gt=0, description="Total time of one model call, retries included, in seconds.")
+    model_max_tokens: int = Field(
+        2_000, gt=0, description="Longest answer of a model, in tokens. Less than its window (vLLM: --max-model-len)."
+    )
     model_prices: Prices = Field(
         (), description="Prices as provider/name=PROMPT:COMPLETION, in dollars per million tokens, by commas."
     )
@@ -387,6 +390,17 @@ class Settings(BaseSettings):
         "OUTCOME_WEBHOOK_SECRET", None, "Signing secret of Standard Webhooks (whsec_...) for OUTCOME_WEBHOOK_URL."
     )
 
+    # Traces
+    otlp_endpoint: str | None = _known(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", None, "Where traces go by OTLP over HTTP (/v1/traces is added). Unset: nowhere."
+    )
+    otlp_headers: SecretStr | None = _known(
+        "OTEL_EXPORTER_OTLP_HEADERS", None, "Headers for that address as name=value,name=value, such as a login."
+    )
+    trace_ratio: float = Field(
+        1.0, ge=0, le=1, description="Share of traces that are kept, where the sender of a ticket has not decided."
+    )
+
     # What people see
     worker_port: int = Field(
         8701, ge=0, le=65535, description="Port of a worker's /livez, /readyz and /metrics. 0: any free one."
@@ -404,6 +418,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments only: `load_settings` alone reads the environment."""
         return (init_settings,)
+
+    @property
+    def otlp_header_pairs(self) -> dict[str, str]:
+        """OTEL_EXPORTER_OTLP_HEADERS, taken apart; the values are percent-encoded (W3C Baggage)."""
+        given = self.otlp_headers.get_secret_value() if self.otlp_headers else ""
+        pairs = (pair.partition("=") for pair in given.split(",") if "=" in pair)
+        return {name.strip().lower(): unquote(value.strip()) for name, _, value in pairs}
 
     @model_validator(mode="after")
     def _complete(self) -> "Settings":

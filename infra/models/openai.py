@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import httpx2  # the transport of the OpenAI SDK, whose errors come through while an answer is read
@@ -17,13 +18,27 @@ T = TypeVar("T", bound=BaseModel)
 JsonSchema = dict[str, object]
 
 MAX_ANSWER = 256 * 1024  # bytes of a response body; a draft needs a few thousand
-MAX_TOKENS = 2_000  # of a completion
+MAX_TOKENS = 2_000  # of an answer; a draft needs a few hundred
 CONNECT = 5.0  # seconds to reach a server before it counts as down
 NOBODY_SERVED = frozenset((502, 503, 504, 529))  # statuses that say the server serves nobody now
+PROMPT_TOO_LONG = frozenset(("input_tokens", "input_text", "context_length_exceeded"))  # vLLM's params, OpenAI's code
+ANSWER_TOO_LONG = frozenset(("max_completion_tokens", "max_tokens"))  # the param of either
 PASSING = frozenset((408, 409, 425, 429, 500))  # statuses of this one call, which may pass
 
 # Structured Outputs of OpenAI refuse these keywords; vLLM's grammars use them to end endless strings.
 UNSUPPORTED_BY_OPENAI = frozenset(("maxLength", "minLength", "maxItems", "minItems", "pattern", "format"))
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a server is to be asked."""
+
+    unsupported: frozenset[str] = UNSUPPORTED_BY_OPENAI  # keywords of JSON Schema
+    temperature: float | None = None  # None: the model's own, as some allow no other
+    max_tokens: int = MAX_TOKENS  # of an answer; servers refuse more than their model's window holds
+
+
+OPENAI = Dialect()
 
 
 class OpenAIModel:
@@ -34,7 +49,8 @@ class OpenAIModel:
     - no connection, 502, 503, 504, 529: an outage, DependencyDown; the stage waits in place
     - 429, 408, 409, 425, 500, a connection lost in the middle: TryLater, after Retry-After where it is given. A single
       500 may be this ticket's alone: waiting in place for it would hold the others up for ever
-    - past the deadline, any other 4xx, refused, cut off, too long, not JSON, not the schema: ModelFailed
+    - past the deadline, any other 4xx (the ticket and its sources may be too long for the model's window, which the
+      message says), refused, cut off, too long, not JSON, not the schema: ModelFailed, and a person takes the ticket
     """
 
     def __init__(
@@ -44,16 +60,14 @@ class OpenAIModel:
         *,
         served: str | None = None,
         price: ModelPrice | None = None,
-        unsupported: frozenset[str] = UNSUPPORTED_BY_OPENAI,
-        temperature: float | None = None,
+        dialect: Dialect = OPENAI,
     ) -> None:
         """`served` is its name on the wire, by default what follows the provider. Without a price it is free."""
         self.name = name
         self._client = client.with_options(max_retries=0)
         self._served = served or name.partition("/")[2]
         self._price = price
-        self._unsupported = unsupported
-        self._temperature = temperature
+        self.dialect = dialect
 
     async def complete(self, prompt: Prompt, schema: type[T], deadline: float) -> Completion[T]:
         """Ask once, within `deadline` seconds in all; the failures are those of the class."""
@@ -73,7 +87,7 @@ class OpenAIModel:
         try:
             return await ask()
         except APIStatusError as error:
-            raise self._status(error.response) from error
+            raise self._status(error) from error
         except APITimeoutError as error:
             raise self._timeout(error.__cause__) from error
         except APIConnectionError as error:
@@ -91,12 +105,12 @@ class OpenAIModel:
                 "type": "json_schema",
                 "json_schema": {
                     "name": schema.__name__,
-                    "schema": strict(schema.model_json_schema(), self._unsupported),
+                    "schema": strict(schema.model_json_schema(), self.dialect.unsupported),
                     "strict": True,
                 },
             },
-            max_completion_tokens=MAX_TOKENS,
-            temperature=omit if self._temperature is None else self._temperature,  # some models allow their own only
+            max_completion_tokens=self.dialect.max_tokens,
+            temperature=omit if self.dialect.temperature is None else self.dialect.temperature,
             timeout=httpx2.Timeout(deadline, connect=min(CONNECT, deadline)),
         )
         async with request as response:
@@ -111,12 +125,18 @@ class OpenAIModel:
 
     # -- what a failure means
 
-    def _status(self, response: httpx2.Response) -> SluiceError:
-        status = response.status_code
+    def _status(self, error: APIStatusError) -> SluiceError:
+        response, status = error.response, error.status_code
         if status in NOBODY_SERVED:
             return DependencyDown(self.name, f"status {status}")
         if status in PASSING:
             return TryLater(f"{self.name} answered status {status}", retry_after(response))
+        about = {str(error.param), str(error.code)}  # never its message, which may quote the ticket
+        if about & PROMPT_TOO_LONG:
+            return ModelFailed(f"{self.name}: the ticket and its sources are longer than the model's window")
+        if about & ANSWER_TOO_LONG:
+            longest = self.dialect.max_tokens
+            return ModelFailed(f"{self.name}: SLUICE_MODEL_MAX_TOKENS ({longest}) is beyond the model's window")
         return ModelFailed(f"{self.name} answered status {status}")
 
     def _timeout(self, cause: BaseException | None) -> SluiceError:

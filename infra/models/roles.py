@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from openai import AsyncOpenAI
 
 from infra.models.extractive import LocalExtractive
-from infra.models.openai import OpenAIModel
+from infra.models.openai import Dialect, OpenAIModel
 from infra.settings import Settings, SettingsError
 from processors.ports import Embedder, Model
 from schemas.router import Tier
@@ -43,17 +43,18 @@ def remote(name: str, setting: str, settings: Settings) -> OpenAIModel:
         SettingsError: as `bind`.
     """
     provider, _, served = name.partition("/")
-    price = settings.price_of(name)
+    price, longest = settings.price_of(name), settings.model_max_tokens
     match provider:
         case "openai":
             key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else NO_KEY
-            return OpenAIModel(name, AsyncOpenAI(api_key=key, base_url=settings.openai_base_url), price=price)
+            client = AsyncOpenAI(api_key=key, base_url=settings.openai_base_url)
+            return OpenAIModel(name, client, price=price, dialect=Dialect(max_tokens=longest))
         case "vllm" if settings.vllm_base_url:
             client = AsyncOpenAI(api_key=NO_KEY, base_url=settings.vllm_base_url)
-            return OpenAIModel(name, client, price=price, unsupported=frozenset(), temperature=0.0)
+            return OpenAIModel(name, client, price=price, dialect=Dialect(frozenset(), 0.0, longest))
         case "scripted" if served.startswith(("http://", "https://")):
-            client = AsyncOpenAI(api_key=NO_KEY, base_url=served)
-            return OpenAIModel(name, client, served="scripted", price=price, unsupported=frozenset())
+            client, dialect = AsyncOpenAI(api_key=NO_KEY, base_url=served), Dialect(frozenset(), None, longest)
+            return OpenAIModel(name, client, served="scripted", price=price, dialect=dialect)
     raise SettingsError(
         f"{setting}: {name} is no model of this role; use {LocalExtractive.name}, openai/NAME, vllm/NAME "
         "or scripted/URL, the address of `sluice scripted model`"

@@ -38,7 +38,10 @@ class Fault(StrEnum):
     ERROR = "error"  # 500
     UNAVAILABLE = "unavailable"  # 503
     RATE_LIMIT = "rate-limit"  # 429 with Retry-After
-    BAD_REQUEST = "bad-request"  # 400, as for a prompt beyond the window
+    BAD_REQUEST = "bad-request"  # 400
+    WINDOW = "window"  # 400, as vLLM answers a prompt beyond the model's window
+    MAX_TOKENS = "max-tokens"  # 400, as vLLM answers an answer that may be longer than the window
+    CODE_WINDOW = "code-window"  # 400, as OpenAI answers a prompt beyond the window
     HANG = "hang"  # no byte until the caller goes away
     DRIP = "drip"  # a byte a second: each read is in time, the answer never
     TRUNCATED = "truncated"  # the connection closes in the middle of the body
@@ -203,8 +206,8 @@ def _spoilt(fault: Fault, asked: Json, answer: Answer) -> Json:
     return completion
 
 
-def _status(status: int, kind: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"error": {"message": kind, "type": kind, "code": status}}, status, headers)
+def _status(status: int, kind: str, headers: dict[str, str] | None = None, **more: str) -> Response:
+    return JSONResponse({"error": {"message": kind, "type": kind, "code": status, **more}}, status, headers)
 
 
 class _Raw(Response):
@@ -241,6 +244,9 @@ FAILURES: dict[Fault, Callable[[Faults], Response]] = {
     Fault.ERROR: lambda faults: _status(500, "server_error"),
     Fault.UNAVAILABLE: lambda faults: _status(503, "overloaded"),
     Fault.BAD_REQUEST: lambda faults: _status(400, "BadRequestError"),
+    Fault.WINDOW: lambda faults: _status(400, "BadRequestError", param="input_tokens"),
+    Fault.MAX_TOKENS: lambda faults: _status(400, "BadRequestError", param="max_completion_tokens"),
+    Fault.CODE_WINDOW: lambda faults: _status(400, "invalid_request_error", code="context_length_exceeded"),
     Fault.RATE_LIMIT: lambda faults: _status(429, "rate_limit_exceeded", {"retry-after": str(faults.retry_after)}),
     Fault.HANG: lambda faults: _Raw(),
     Fault.DRIP: lambda faults: _Raw(b" " * 3600, pause=1.0),

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from infra.embeddings.scripted import HashingEmbedder
 from infra.models.extractive import LocalExtractive
-from infra.models.openai import UNSUPPORTED_BY_OPENAI, OpenAIModel, strict
+from infra.models.openai import UNSUPPORTED_BY_OPENAI, Dialect, OpenAIModel, strict
 from infra.models.roles import bind, close
 from infra.models.scripted import ScriptedModel, replaying
 from infra.scripted.model_server import create_model
@@ -78,7 +78,7 @@ async def vllm() -> AsyncIterator[OpenAIModel]:
         pytest.skip("SLUICE_TEST_VLLM_URL names no vLLM server")
     client = AsyncOpenAI(api_key="none", base_url=url)
     served = (await client.models.list()).data[0].id
-    model = OpenAIModel(f"vllm/{served}", client, unsupported=frozenset(), temperature=0.0)
+    model = OpenAIModel(f"vllm/{served}", client, dialect=Dialect(frozenset(), 0.0, 100))
     yield model
     await model.close()
 
@@ -125,6 +125,16 @@ async def test_a_vllm_server_answers_in_the_schema(vllm: OpenAIModel) -> None:
     completion = await vllm.complete(Prompt("Answer.", "Is it relevant?", "0" * 64), Verdict, 60.0)
     assert completion.value.relevant in (True, False)
     assert completion.tokens_in > 0
+
+
+async def test_a_vllm_server_says_what_is_longer_than_its_window(vllm: OpenAIModel) -> None:
+    window = (await vllm._client.models.list()).data[0].max_model_len  # type: ignore[attr-defined]
+    for words in ("x " * window, "x " * 40 * window):  # told by its tokens, or from its length alone
+        with pytest.raises(ModelFailed, match="longer than the model's window"):
+            await vllm.complete(Prompt("Answer.", words, "0" * 64), Verdict, 60.0)
+    boundless = OpenAIModel(vllm.name, vllm._client, dialect=Dialect(frozenset(), 0.0, 10_000_000))
+    with pytest.raises(ModelFailed, match="SLUICE_MODEL_MAX_TOKENS"):
+        await boundless.complete(PROMPT, Verdict, 60.0)
 
 
 # -- what only some can show
@@ -186,6 +196,21 @@ async def test_each_fault_has_its_meaning(
     assert (await remote.complete(PROMPT, DraftReply, 10.0)).value.sentences, "the next call is served again"
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("window", "longer than the model's window"),
+        ("code-window", "longer than the model's window"),
+        ("max-tokens", r"SLUICE_MODEL_MAX_TOKENS \(2000\)"),
+        ("bad-request", "status 400"),
+    ],
+)
+async def test_what_does_not_fit_is_told_apart(address: str, remote: OpenAIModel, fault: str, said: str) -> None:
+    await fail(address, fault)
+    with pytest.raises(ModelFailed, match=said):
+        await remote.complete(PROMPT, DraftReply, 10.0)
+
+
 @pytest.mark.parametrize("fault", ["hang", "drip"])
 async def test_the_deadline_bounds_the_whole_call(address: str, remote: OpenAIModel, fault: str) -> None:
     await fail(address, fault)
@@ -230,11 +255,18 @@ def test_the_schema_is_strict_and_bounded_only_where_that_is_understood() -> Non
 
 
 async def test_roles_are_bound_by_name_and_share_a_model() -> None:
-    settings = load_settings({"MODEL_FRONTIER": "vllm/llama", "VLLM_BASE_URL": "http://127.0.0.1:1/v1"})
+    settings = load_settings(
+        {
+            "MODEL_FRONTIER": "vllm/llama",
+            "VLLM_BASE_URL": "http://127.0.0.1:1/v1",
+            "SLUICE_MODEL_MAX_TOKENS": "300",
+        }
+    )
     models = bind(settings, embedder=HashingEmbedder())
     assert [model.name for model in models[Tier.COMMODITY]] == ["local/extractive"]
     assert [model.name for model in models[Tier.FRONTIER]] == ["vllm/llama"]
     await close(models[Tier.FRONTIER])
+    assert models[Tier.FRONTIER][0].dialect.max_tokens == 300  # type: ignore[attr-defined]
     same = bind(load_settings({}), embedder=HashingEmbedder())
     assert same[Tier.COMMODITY][0] is same[Tier.FRONTIER][0]
 
