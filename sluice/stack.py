@@ -16,9 +16,9 @@ from confluent_kafka import KafkaException
 from infra.daemon import Daemon
 from infra.kafka.admin import Admin
 from infra.kafka.reason import reason
-from infra.kafka.running import RunningKafka, ensure_kafka
-from infra.postgres.local import RunningPostgres, ensure_postgres
-from infra.postgres.migrate import migrate
+from infra.kafka.running import RunningKafka, ensure_kafka, running_kafka
+from infra.postgres.local import RunningPostgres, ensure_postgres, find_postgres
+from infra.postgres.migrate import MigrationError, migrate
 from infra.settings import Settings
 from processors.errors import DependencyDown
 from sluice.reach import edge_url, key_file, unready, worker_url
@@ -71,6 +71,8 @@ def _migrate(postgres: RunningPostgres) -> None:
         migrate(postgres.owner_url)
     except psycopg.OperationalError as error:
         raise DependencyDown("Postgres", str(error).partition("\n")[0]) from None
+    except MigrationError as error:
+        raise StackFailed(f"Postgres: {error}; `sluice migrate --dry-run` lists the migrations") from None
 
 
 def daemons(settings: Settings) -> dict[str, Daemon]:
@@ -105,6 +107,20 @@ def stop_processes(settings: Settings) -> list[str]:
     for name in alive:
         running[name].stop(STOP_TIMEOUT)
     return alive
+
+
+def stop_stack(settings: Settings) -> list[str]:
+    """Stop what was started in this home, the processes first; their names. What it holds stays."""
+    stopped = stop_processes(settings)
+    kafka = running_kafka(settings)
+    if kafka is not None and kafka.kind != "configured":
+        kafka.stop()
+        stopped.append("Kafka")
+    postgres = find_postgres(settings.home / "postgres") if settings.database_url is None else None
+    if postgres is not None:
+        postgres.stop()
+        stopped.append("Postgres")
+    return stopped
 
 
 def _check_free(host: str, port: int, setting: str) -> None:

@@ -5,10 +5,9 @@ from typing import Annotated
 import typer
 
 from infra.kafka.local import KafkaFailed, KafkaUnavailable
-from infra.kafka.running import running_kafka
-from infra.postgres.local import PostgresFailed, find_postgres
+from infra.postgres.local import PostgresFailed
 from sluice.reach import edge_url, key_file, worker_url
-from sluice.stack import StackFailed, daemons, ensure_key, start_processes, start_services, stop_processes
+from sluice.stack import StackFailed, ensure_key, start_processes, start_services, stop_stack
 from sluice.terminal import DOWN, AsJson, aside, console, fail, print_json, read_settings
 
 
@@ -56,16 +55,7 @@ def down(as_json: AsJson = False) -> None:
 
       SLUICE_HOME=var/demo sluice down --json
     """
-    settings = read_settings()
-    stopped = stop_processes(settings) if any(daemon.alive() for daemon in daemons(settings).values()) else []
-    kafka = running_kafka(settings)
-    if kafka is not None and kafka.kind != "configured":
-        kafka.stop()
-        stopped.append("Kafka")
-    postgres = find_postgres(settings.home / "postgres") if settings.database_url is None else None
-    if postgres is not None:
-        postgres.stop()
-        stopped.append("Postgres")
+    stopped = stop_stack(read_settings())
     if as_json:
         print_json({"stopped": stopped})
     else:

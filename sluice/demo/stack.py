@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from evals.dataset import Suite
@@ -11,7 +11,7 @@ from infra.kafka.security import Brokers
 from infra.settings import Settings, load_settings
 from infra.wiring import embedder_of
 from schemas.control import Scope, SwitchState
-from sluice.stack import Say, Services, ensure_key, start_processes, start_services, stop_processes
+from sluice.stack import Say, Services, ensure_key, start_processes, start_services, stop_stack
 from sluice.suite import SHOP, Prepared, load, prepare, settings_of
 from sluice.switch import set_switch
 from sluice.terminal import read_settings
@@ -48,10 +48,8 @@ def running(settings: Settings, suite: Suite, say: Say) -> Iterator[Stack]:
         KafkaUnavailable, KafkaFailed, PostgresFailed, StackFailed: a part does not come up.
         SettingsError: a setting of the suite is wrong.
     """
-    with ExitStack() as closing:
+    try:
         services = start_services(settings, allow_memory=True, say=say)
-        closing.callback(services.postgres.stop)
-        closing.callback(services.kafka.stop)
         # One cache for all demos: the embedding graph is the same.
         embedder = embedder_of(settings)
         prepared = run_async(_prepare(suite, settings, services, embedder, say))
@@ -59,11 +57,12 @@ def running(settings: Settings, suite: Suite, say: Say) -> Iterator[Stack]:
         if services.kafka.kind == "memory":
             os.environ["KAFKA_BOOTSTRAP_SERVERS"] = services.kafka.bootstrap
         ensure_key(settings)
-        closing.callback(stop_processes, settings)
         start_processes(load_settings(), say)
         stack = Stack(load_settings(), services, prepared)
         run_async(_arm(stack.settings, say))
         yield stack
+    finally:
+        stop_stack(settings)
 
 
 async def _prepare(suite: Suite, settings: Settings, services: Services, embedder: TokenEmbedder, say: Say) -> Prepared:
