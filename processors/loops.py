@@ -14,6 +14,7 @@ from schemas.ingress import Channel, TicketReceived
 from schemas.router import Admission, Author
 
 ANSWERED = re.compile(r"\s*(?:re|aw|sv|antw|rif|ref)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)  # a subject of an answer
+MAIL_DOOR = "email"  # the provider of tickets that came through `POST /v1/email`
 SENT = "sent"  # the outcome of an earlier ticket that was answered automatically
 COMPARED = 8000  # characters: the transcript holds no more of a message
 SAYING = 20  # characters of ours that nobody writes by chance
@@ -57,11 +58,13 @@ def _answered_enough(ticket: TicketReceived, admission: Admission, policy: Email
 
 
 def _answers_unknown(ticket: TicketReceived, admission: Admission, policy: Email) -> str | None:
-    """An answer to a mail of ours that is not on record yet; or to no mail at all, though its subject says so."""
+    """An answer to a mail of ours that is not on record (yet: a machine may be faster), or to none that it names."""
     if any(message.author is not Author.CUSTOMER for message in admission.transcript):
         return None
-    astray = not admission.transcript and not ticket.in_reply_to and ANSWERED.match(ticket.subject)
-    if astray or any(is_own_id(found) for found in ticket.in_reply_to):
+    # Without In-Reply-To, only a reply token leads a mail into a conversation that goes on.
+    follows = bool(admission.transcript) and ticket.provider == MAIL_DOOR
+    unnamed = not ticket.in_reply_to and (follows or ANSWERED.match(ticket.subject))
+    if unnamed or any(is_own_id(found) for found in ticket.in_reply_to):
         return "it answers a message that is not on record"
     return None
 

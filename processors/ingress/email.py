@@ -175,10 +175,15 @@ def _first(message: Message, name: str) -> str:
 
 
 def _subject(message: Message) -> str:
+    return _decoded_line(message, "Subject")[:998]
+
+
+def _decoded_line(message: Message, name: str) -> str:
+    """A header with its encoded words (RFC 2047) read; some senders encode even Message-IDs."""
     try:
-        return clean_line(str(message["Subject"] or ""), 998)
+        return clean_line(str(message[name] or ""), MAX_HEADER)
     except UNREADABLE:
-        return _first(message, "Subject")[:998]
+        return _first(message, name)
 
 
 # -- text
@@ -276,8 +281,8 @@ def _ids(header: str) -> Iterator[str]:
 
 def _thread(message: Message) -> tuple[tuple[str, ...], str | None]:
     """The messages this one answers, newest first, and the thread's root: None for a first message."""
-    answered = list(_ids(_first(message, "In-Reply-To")))
-    references = list(_ids(_first(message, "References")))
+    answered = list(_ids(_decoded_line(message, "In-Reply-To")))
+    references = list(_ids(_decoded_line(message, "References")))
     found = tuple(dict.fromkeys((*answered, *references[::-1])))[:MAX_IDS]
     return found, next(iter((*references, *answered)), None)
 

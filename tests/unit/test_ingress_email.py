@@ -1,5 +1,6 @@
 """The mailbox's door: threads, marks, proofs, quotes and files of real messages, and hostile bytes."""
 
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -95,6 +96,12 @@ def answer_to(ticket: TicketReceived) -> Letter:
     return letter_of(Reply("k", ticket, "Tomorrow.", ()), HEAD, NOW)
 
 
+def encoded(text: str) -> str:
+    """A header as careless senders write it, in two encoded words."""
+    words = (b64encode(part.encode()).decode() for part in (text[:40], text[40:]))
+    return "\r\n ".join(f"=?utf-8?b?{word}?=" for word in words)
+
+
 OURS = answer_to(receive(mail()))
 
 
@@ -105,6 +112,7 @@ OURS = answer_to(receive(mail()))
         {"References": f"<{OURS.message_id}>"},
         {"In_Reply_To": f"<{OURS.message_id.upper()}>"},
         {"References": f"<rewritten@relay.example>\r\n <{OURS.message_id}>"},
+        {"In_Reply_To": encoded(f"<{OURS.message_id}>")},
         {"To": f"Support <{OURS.sender}>"},
         {"To": "undisclosed:;", "Delivered_To": OURS.sender},
         {"To": "sales@shop.example", "Cc": f"bob@example.net, {OURS.sender}"},

@@ -49,12 +49,11 @@ BOT, CUSTOMER, PERSON = Author.BOT, Author.CUSTOMER, Author.PERSON
     ("transcript", "expected"),
     [
         ((), []),
-        ((said(CUSTOMER, 30, "How long?"),), []),
         ((said(BOT, 3),), []),
         ((said(BOT, 1.9),), ["answered-at-once"]),
         ((said(BOT, -0.1),), ["answered-at-once"]),
         ((said(BOT, 300), said(PERSON, 1)), []),
-        ((said(CUSTOMER, 30, "and  to ALASKA?\n"),), ["same-again"]),
+        ((said(CUSTOMER, 30, "and  to ALASKA?\n"), said(PERSON, 20)), ["same-again"]),
         ((said(BOT, 30, "and to alaska?"),), []),
         ((said(BOT, 30), said(BOT, 300)), ["answered-enough"]),
         ((said(BOT, 30), said(BOT, 601)), []),
@@ -97,6 +96,13 @@ def test_answers_elsewhere_count_with_those_here() -> None:
 )
 def test_an_answer_to_nothing_on_record_is_looked_at(changes: dict[str, object], expected: list[str]) -> None:
     assert fired(**changes) == expected
+
+
+def test_a_second_question_before_any_answer_is_no_answer() -> None:
+    before = said(CUSTOMER, 30, "How long?")
+    assert fired(before, in_reply_to=("m1@example.net",)) == []
+    assert fired(before, provider="own-door") == []
+    assert fired(before) == ["answers-unknown"]
 
 
 def test_an_answer_to_what_is_on_record_is_no_riddle() -> None:
