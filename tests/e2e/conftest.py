@@ -29,7 +29,13 @@ MAIL = {
     "SLUICE_EMAIL_AUTHSERV_IDS": "mx.wrenfield.example",
     "SLUICE_EMAIL_MAILBOXES": "support@wrenfield.example",
     "SLUICE_EMAIL_DOMAINS": "wrenfield.example",
+    "SLUICE_MAIL_SECRET": "a secret of the end-to-end tests",
+    "MAIL_FROM": "Wrenfield <support@wrenfield.example>",
+    "SMTP_HOST": "127.0.0.1",
+    "SMTP_PORT": "18830",
+    "SMTP_SECURITY": "none",
 }
+MAIL_SERVER = "http://127.0.0.1:18831"
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,11 @@ class Stack:
         query = "select text from helpdesk_delivery where act = 'reply' and ticket_id = %s order by delivery_id"
         return [row[0] for row in self.rows(query, ticket)]
 
+    def mails(self, to: str) -> list[dict[str, Any]]:
+        """The mails that the mail server took for an address, oldest first."""
+        taken: list[dict[str, Any]] = httpx.get(f"{MAIL_SERVER}/messages").json()
+        return [mail for mail in taken if mail["to"] == to]
+
     def items(self, ticket: UUID) -> list[tuple[str, str]]:
         """Kind and reason of a ticket's items on the people's queue."""
         return [(row[0], row[1]) for row in self.rows("select kind, reason from item where ticket_id = %s", ticket)]
@@ -120,6 +131,7 @@ def _running(home: Path) -> Iterator[Stack]:
     environ |= {"SLUICE_HOME": str(home), **PORTS, **MAIL}
     settings = load_settings(environ)
     started = Stack(environ, httpx.Client(), "")
+    mail_server = start_mail_server(environ)
     try:
         for part in ("router", "gate"):
             started.command("train", part, "shop")
@@ -136,3 +148,22 @@ def _running(home: Path) -> Iterator[Stack]:
             yield Stack(environ, client, as_role(local.url(), "sluice_auditor"))
     finally:
         started.command("down")
+        mail_server.terminate()
+        mail_server.wait(SOON)
+
+
+def start_mail_server(environ: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """`sluice scripted smtp`, once it answers."""
+    ports = ["--port", MAIL["SMTP_PORT"], "--control", MAIL_SERVER.rpartition(":")[2]]
+    command = [sys.executable, "-m", "sluice.main", "scripted", "smtp", *ports]
+    server = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def answers() -> bool:
+        assert server.poll() is None, "the mail server has ended"
+        try:
+            return httpx.get(f"{MAIL_SERVER}/messages").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    eventually(answers)
+    return server
