@@ -10,7 +10,7 @@ from infra.clock import SystemClock
 from infra.language import detect_language
 from infra.settings import DatabaseRole, Settings
 from infra.wiring import open_adapters
-from sluice.reach import api_keys, bootstrap, owner_url
+from sluice.reach import api_keys, bootstrap, owner_url, taken
 from sluice.terminal import USAGE, JsonLines, console, fail, print_line, read_settings
 from streams.ingress.serve import OpenParts, options_of, run_edge
 from streams.process import configure_logging
@@ -46,7 +46,7 @@ def edge(
             lambda address: _listening(address, as_json),
             _parts(settings),
         )
-    )
+    raise typer.Exit(code)
 
 
 def _parts(settings: Settings) -> OpenParts | None:

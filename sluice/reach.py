@@ -1,6 +1,7 @@
 """Where the running stack is: the configured services, else the embedded ones of SLUICE_HOME."""
 
 from pathlib import Path
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 
 import httpx
 
@@ -65,6 +66,17 @@ def edge_url(settings: Settings) -> str:
 def worker_url(settings: Settings) -> str:
     """The address of a worker's health."""
     return f"http://{settings.edge_host}:{settings.worker_port}"
+
+
+def taken(host: str, port: int) -> str | None:
+    """Why a process cannot listen there, in words; None when it can. Port 0 is any free one."""
+    with socket(AF_INET6 if ":" in host else AF_INET) as trial:
+        trial.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            return f"{host}:{port} cannot be listened at: {error.strerror}"
+    return None
 
 
 def unready(url: str) -> str | None:

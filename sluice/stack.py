@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 
 import httpx
 import psycopg
@@ -21,7 +20,7 @@ from infra.postgres.local import RunningPostgres, ensure_postgres, find_postgres
 from infra.postgres.migrate import MigrationError, migrate
 from infra.settings import Settings
 from processors.errors import DependencyDown
-from sluice.reach import edge_url, key_file, unready, worker_url
+from sluice.reach import edge_url, key_file, taken, unready, worker_url
 
 START_TIMEOUT = 90.0  # seconds; the first start builds the embedding graph
 STOP_TIMEOUT = 30.0  # seconds; a worker drains for 20
@@ -92,7 +91,9 @@ def start_processes(settings: Settings, say: Say) -> None:
     for name, arguments in commands.items():
         with running[name].lock() as lock:
             if lock is not None:
-                _check_free(settings.edge_host, ports[name], f"SLUICE_{name.upper()}_PORT")
+                # Another stack's process there would be taken for ours.
+                if (why := taken(settings.edge_host, ports[name])) is not None:
+                    raise StackFailed(f"{why}; SLUICE_{name.upper()}_PORT is the port")
                 running[name].spawn([sys.executable, "-m", "sluice.main", *arguments], lock, {})
     _await(running[WORKER], f"{worker_url(settings)}/readyz")
     say("workers: router, retrieval, resolution, gate, outcome are reading")
@@ -121,16 +122,6 @@ def stop_stack(settings: Settings) -> list[str]:
         postgres.stop()
         stopped.append("Postgres")
     return stopped
-
-
-def _check_free(host: str, port: int, setting: str) -> None:
-    """Another stack's process on our port would be taken for ours."""
-    with socket(AF_INET6 if ":" in host else AF_INET) as trial:
-        trial.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-        try:
-            trial.bind((host, port))
-        except OSError as error:
-            raise StackFailed(f"{host}:{port} cannot be listened at: {error.strerror}; {setting} is the port") from None
 
 
 def _await(daemon: Daemon, url: str) -> None:

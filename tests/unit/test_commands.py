@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import pytest
@@ -79,6 +80,15 @@ def test_a_wrong_call_ends_with_2_and_says_what_to_change(arguments: str, told: 
 def test_a_wrong_setting_ends_every_command_with_2_and_its_name(command: str) -> None:
     ended = sluice(*command.split(), SLUICE_EDGE_PORT="abc")
     assert (ended.exit_code, ended.stderr.split()[1]) == (2, "SLUICE_EDGE_PORT:")
+
+
+def test_a_taken_port_ends_the_edge_with_2_and_the_setting_to_change(tmp_path: Path) -> None:
+    with socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        environ = {"SLUICE_EDGE_PORT": str(holder.getsockname()[1]), "SLUICE_API_KEYS": "a=b:service"}
+        ended = sluice("edge", SLUICE_HOME=str(tmp_path), KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9", **environ)
+    assert (ended.exit_code, "SLUICE_EDGE_PORT" in ended.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
