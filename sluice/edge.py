@@ -51,7 +51,11 @@ def edge(
 
 def _parts(settings: Settings) -> OpenParts | None:
     """What the doors that are open need of the database; none of the others waits for it."""
-    roles: tuple[DatabaseRole, ...] = ("outcome",) if settings.outside_channels else ()
+    needs: dict[DatabaseRole, bool] = {
+        "outcome": bool(settings.outside_channels),
+        "people": bool(settings.staff_keys),
+    }
+    roles = [role for role, needed in needs.items() if needed]
     if not roles:
         return None
     database = owner_url(settings)

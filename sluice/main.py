@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Place] = {
     "scripted": Place("scripted", "app", RUN, "Stand-ins as processes: a model server and a helpdesk."),
     "send": Place("send", "send", RUN, "Send a ticket through the edge and wait for its outcome."),
     "switch": Place("switch", "app", RUN, "The kill switch: what may be sent without a person."),
+    "queue": Place("queue", "app", RUN, "The people's queue: what waits for a person, and what they do with it."),
     "trace": Place("trace", "trace", LOOK, "Show a ticket's whole way, with times and decisions."),
     "dead": Place("dead", "app", LOOK, "Dead letters: list them, show one, redrive them."),
     "eval": Place("eval", "evaluate", LOOK, "Run a labelled suite through the whole path, in this process."),

@@ -25,6 +25,7 @@ from processors.ingress.api import ApiKey
 from processors.ingress.email import MAX_MAIL_BYTES, Mailbox
 from processors.ingress.whatsapp import MetaApp
 from processors.ports import Clock, OutsideClaims
+from processors.queue import PeopleDesk
 from schemas.event import Stage, Step
 from schemas.ingress import MAX_MESSAGE_BYTES, TicketReceived
 from schemas.topics import Header, Topic
@@ -35,6 +36,7 @@ from streams.metrics import Metrics
 from streams.step import Publish
 
 M = TypeVar("M", bound=BaseModel)
+K = TypeVar("K")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -62,6 +64,14 @@ class ChatDoor:
 
 
 @dataclass(frozen=True)
+class PeopleDoor:
+    """What the people's queue works with."""
+
+    desk: PeopleDesk
+    keys: Mapping[str, str]  # the person's name by the SHA-256 of their key, hex
+
+
+@dataclass(frozen=True)
 class Doors:
     """What the edge works with."""
 
@@ -76,11 +86,12 @@ class Doors:
     claims: OutsideClaims | None = None
     chat: ChatDoor | None = None
     whatsapp: MetaApp | None = None
+    people: PeopleDoor | None = None
 
 
-def keys_of(keys: Iterable[tuple[str, ApiKey]]) -> dict[str, ApiKey]:
+def keys_of(keys: Iterable[tuple[str, K]]) -> dict[str, K]:
     """Keys as the edge holds them: hashed, so that a look-up takes no longer for a key that is almost right."""
-    return {_digest(secret): key for secret, key in keys}
+    return {digest(secret): key for secret, key in keys}
 
 
 class Accepted(BaseModel):
@@ -105,30 +116,43 @@ _bearer = HTTPBearer(auto_error=False, description="The API key.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The API key, where Authorization is taken.")
 
 
-def authenticate(
-    doors: InDoors,
+def given_key(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     header: Annotated[str | None, Security(_header)],
-) -> ApiKey:
+) -> str:
+    """The digest of the key that came with the request.
+
+    Raises:
+        Refused: 401, there is none.
+    """
+    given = bearer.credentials if bearer else header
+    if not given:
+        raise unauthorised("send an API key as Authorization: Bearer KEY or as X-API-Key")
+    return digest(given)
+
+
+GivenKey = Annotated[str, Depends(given_key)]
+
+
+def authenticate(doors: InDoors, given: GivenKey) -> ApiKey:
     """The key that came with the request, before anything of its body is read.
 
     Raises:
         Refused: 401, there is none or it is unknown.
     """
-    given = bearer.credentials if bearer else header
-    if not given:
-        raise _unauthorised("send an API key as Authorization: Bearer KEY or as X-API-Key")
-    key = doors.keys.get(_digest(given))
+    key = doors.keys.get(given)
     if key is None:
-        raise _unauthorised("this API key is unknown")
+        raise unauthorised("this API key is unknown")
     return key
 
 
-def _unauthorised(detail: str) -> Refused:
+def unauthorised(detail: str) -> Refused:
+    """401: who asks is not known."""
     return Refused(401, detail, field="Authorization", headers={"WWW-Authenticate": "Bearer"})
 
 
-def _digest(secret: str) -> str:
+def digest(secret: str) -> str:
+    """A key as the edge holds it."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 

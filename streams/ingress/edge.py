@@ -5,6 +5,7 @@ POST /v1/email          a raw message (RFC 5322), by a key of scope service: who
 GET  /v1/tickets/{id}   the state of a ticket, for the account that sent it
 Web chat: chat.py, and widget/ for the script that a page loads
 WhatsApp: whatsapp.py
+The people's queue: queue.py
 GET  /livez, /readyz, /metrics
 """
 
@@ -34,7 +35,7 @@ from processors.ingress.api import ApiKey, TicketRequest, receive_api
 from processors.ingress.chat import ChatMessage, SessionRequest
 from processors.ingress.email import Mailbox, receive_email
 from schemas.outcome import Outcome
-from streams.ingress import chat, claims, whatsapp, widget
+from streams.ingress import chat, claims, queue, whatsapp, widget
 from streams.ingress.chat import ChatCors
 from streams.ingress.doors import (
     Accepted,
@@ -88,6 +89,7 @@ def create_edge(
     app.include_router(chat.routes)
     app.include_router(widget.routes)
     app.include_router(whatsapp.routes)
+    app.include_router(queue.routes)
     app.get("/livez", tags=["operations"])(livez)
     app.get("/readyz", responses=problems(503), tags=["operations"])(readyz)
     app.get("/metrics", response_class=Response, tags=["operations"])(metrics)

@@ -24,7 +24,8 @@ from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
 from processors.ingress.whatsapp import MetaApp
 from processors.ports import Clock, OutsideClaims
-from streams.ingress.doors import ChatDoor, Doors, EdgeLimits, keys_of
+from processors.queue import PeopleDesk
+from streams.ingress.doors import ChatDoor, Doors, EdgeLimits, PeopleDoor, keys_of
 from streams.ingress.edge import create_edge
 from streams.ingress.feed import ChatFeed, FeedLimits
 from streams.ingress.mail import mailbox_of
@@ -63,6 +64,7 @@ class EdgeOptions:
     claims: bool = False  # whether a helpdesk outside may claim replies
     chat: ChatOptions | None = None
     whatsapp: MetaApp | None = None
+    staff: Sequence[tuple[str, str]] = field(default=(), repr=False)  # keys of the people's queue, and whose they are
 
 
 class EdgeParts(Protocol):
@@ -70,6 +72,9 @@ class EdgeParts(Protocol):
 
     @property
     def outside(self) -> OutsideClaims: ...
+
+    @property
+    def people(self) -> PeopleDesk: ...
 
 
 OpenParts = Callable[[], AbstractAsyncContextManager[EdgeParts]]
@@ -87,6 +92,7 @@ def options_of(settings: Settings, bootstrap: Address) -> EdgeOptions:
         claims=bool(settings.outside_channels),
         chat=_chat_options(settings),
         whatsapp=_meta_app(settings),
+        staff=[(entry.key.get_secret_value(), entry.name) for entry in settings.staff_keys],
     )
 
 
@@ -160,6 +166,7 @@ async def _serve(
         claims=parts.outside if parts and options.claims else None,
         chat=_chat_door(options.chat, outcomes, metrics) if options.chat else None,
         whatsapp=options.whatsapp,
+        people=PeopleDoor(parts.people, keys_of(options.staff)) if parts and options.staff else None,
     )
 
     @asynccontextmanager
