@@ -38,6 +38,8 @@ def edge(
     configure_logging(settings.log_level, as_json=as_json)
     options = options_of(settings.model_copy(update={"api_keys": keys}), bootstrap(settings))
     options = replace(options, host=host or options.host, port=options.port if port is None else port)
+    if (why := taken(options.host, options.port)) is not None:
+        fail(f"{why}; give another --port, or set SLUICE_EDGE_PORT", USAGE)
     raise typer.Exit(
         run_edge(
             options,
@@ -46,7 +48,7 @@ def edge(
             lambda address: _listening(address, as_json),
             _parts(settings),
         )
-    raise typer.Exit(code)
+    )
 
 
 def _parts(settings: Settings) -> OpenParts | None:
