@@ -9,6 +9,7 @@ import typer
 from infra.clock import SystemClock
 from infra.language import detect_language
 from infra.settings import DatabaseRole, Settings
+from infra.telemetry import tracing
 from infra.wiring import open_adapters
 from sluice.reach import api_keys, bootstrap, owner_url, taken
 from sluice.terminal import USAGE, JsonLines, console, fail, print_line, read_settings
@@ -40,15 +41,15 @@ def edge(
     options = replace(options, host=host or options.host, port=options.port if port is None else port)
     if (why := taken(options.host, options.port)) is not None:
         fail(f"{why}; give another --port, or set SLUICE_EDGE_PORT", USAGE)
-    raise typer.Exit(
-        run_edge(
-            options,
+    with tracing(settings, "edge") as tracer:
+        code = run_edge(
+            replace(options, tracer=tracer),
             SystemClock(),
             detect_language,
             lambda address: _listening(address, as_json),
             _parts(settings),
         )
-    )
+    raise typer.Exit(code)
 
 
 def _parts(settings: Settings) -> OpenParts | None:

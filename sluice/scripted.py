@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from infra.clock import SystemClock
 from infra.scripted.helpdesk_server import create_helpdesk
 from infra.scripted.model_server import create_model
+from infra.scripted.otlp_server import create_receiver
 from infra.scripted.smtp_server import MailServer, Manner, create_control, posting, silent
 from infra.scripted.whatsapp_server import Account, create_whatsapp
 from sluice.terminal import JsonLine, commands, console, print_line
@@ -127,6 +128,21 @@ async def _serve_mail(server: MailServer, host: str, port: int, control: int) ->
     config = uvicorn.Config(create_control(server), host=host, port=control, log_level="warning", access_log=False)
     async with listener:
         await uvicorn.Server(config).serve()
+
+
+@app.command()
+def otlp(host: Host = "127.0.0.1", port: Port = 8830, as_json: JsonLine = False) -> None:
+    """Take traces by OTLP over HTTP and remember them; GET /spans lists what came.
+
+    Examples:
+
+      sluice scripted otlp
+
+      sluice scripted otlp --port 8830 --json
+    """
+    address = f"http://{host}:{port}"
+    _tell("a receiver of traces", address, {"OTEL_EXPORTER_OTLP_ENDPOINT": address}, as_json)
+    _serve(create_receiver(), host, port)
 
 
 def _tell(what: str, address: str, settings: dict[str, str], as_json: bool) -> None:

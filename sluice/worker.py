@@ -1,12 +1,14 @@
 """`sluice worker`: run one stage, or all of them, in this process."""
 
 import os
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from infra.models.untrained import NotTrained
 from infra.settings import Settings
+from infra.telemetry import tracing
 from infra.wiring import open_adapters, roles_of
 from schemas.event import Stage
 from schemas.topics import EVERY_STAGE, STAGES
@@ -55,7 +57,9 @@ def worker(
         listening=lambda bound: _listening(settings.edge_host, bound, names, as_json),
     )
     try:
-        code = run(stages, options, lambda: open_adapters(settings, database, roles_of(stages)))
+        with tracing(settings, "worker") as tracer:
+            traced = replace(options, tracer=tracer)
+            code = run(stages, traced, lambda: open_adapters(settings, database, roles_of(stages)))
     except (NotTrained, PortTaken) as error:
         fail(str(error), USAGE)
     raise typer.Exit(code)

@@ -32,10 +32,27 @@ class Metrics:
             registry=registry,
         )
 
+        # What was decided
+        self.routed = counter("routed", "Tickets routed, by intent and band.", "intent", "band")
+        self.decided = counter("decided", "Decisions of the gate, and diversions, by rule.", "disposition", "rule")
+        self.settled = counter("settled", "Outcomes, later acts included, by channel.", "outcome", "channel")
+        self.tokens = counter("tokens", "Tokens of drafts, by model and direction.", "model", "direction")
+        self.cost = counter("cost_usd", "What drafts cost, by model, in US dollars.", "model")
+        self.end_to_end = Histogram(
+            "sluice_end_to_end_seconds",
+            "Time from the customer's message to an outcome.",
+            ("outcome",),
+            buckets=(*SECONDS, 300, 900, 3600),
+            registry=registry,
+        )
+
         # Work in flight
         self.in_flight = gauge("in_flight", "Tickets being worked on now.", "stage")
         self.window = gauge("window", "Tickets read and not yet committable, the waiting ones included.", "stage")
         self.oldest = gauge("oldest_unacked_seconds", "Time since the oldest uncommitted ticket was read.", "stage")
+
+        self.lag = gauge("lag", "Messages the broker has for a stage and its group has not committed.", "stage")
+        self.lag_age = gauge("lag_age_seconds", "Time since the broker last told a stage's lag.", "stage")
 
         # Partitions and dependencies
         self.drains = counter("drains", "Rebalances and stops that ended the work in flight.", "stage")

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from opentelemetry.trace import NoOpTracer, Tracer
+
 from infra.kafka.security import Address
 from processors.ports import Clock
+from schemas.event import Stage
 from schemas.topics import RETRY_DELAYS, retry_topic
 from streams.flight import Flight, Limits, Ticket
 from streams.metrics import Metrics
@@ -28,13 +31,14 @@ class Surroundings:
     metrics: Metrics
     limits: Limits = field(default_factory=Limits)
     group_prefix: str = "sluice"
+    tracer: Tracer = field(default_factory=NoOpTracer)
     slot: str | None = None  # name of this worker's place, for static group membership (KIP-345)
     session_timeout: float = 15.0  # seconds until a worker that says nothing loses its partitions
 
 
 def build(definition: StageDefinition, around: Surroundings) -> App:
     """The Faust app of a stage, ready to be started."""
-    stage, group = definition.stage, f"{around.group_prefix}.{definition.stage}"
+    stage, group = definition.stage, group_of(definition.stage, around.group_prefix)
     app = App(group, around.bootstrap, around.metrics, stage.value, **_membership(group, around))
 
     async def work(record: Record) -> None:
@@ -42,10 +46,17 @@ def build(definition: StageDefinition, around: Surroundings) -> App:
 
     app.flight = Flight(stage, work, FaustSource(app), around.clock, around.metrics, around.limits)
     outages = Outages(stage.value, around.metrics)
-    tools = Tools(around.publish, around.clock, around.metrics, outages, app.flight.slot, DeadLimit())
+    tools = Tools(
+        around.publish, around.clock, around.metrics, outages, app.flight.slot, DeadLimit(), tracer=around.tracer
+    )
     _add_agent(app, topics_of(definition), around.clock)
     app.finalize()
     return app
+
+
+def group_of(stage: Stage, prefix: str = "sluice") -> str:
+    """The consumer group of a stage."""
+    return f"{prefix}.{stage.value}"
 
 
 def _membership(group: str, around: Surroundings) -> dict[str, Any]:

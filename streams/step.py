@@ -10,9 +10,11 @@ import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
+
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from processors.errors import DependencyDown, Rejected, Retryable
 from processors.ports import Clock
@@ -22,6 +24,7 @@ from schemas.topics import STAGES, Header, dead_topic
 from streams.metrics import Metrics
 from streams.outage import Outages
 from streams.retry import GiveUp, delay_of, retry, retry_for_ever
+from streams.spans import attributes_of, count, failed, place_of, stage_span, trace_headers
 
 E = TypeVar("E")
 T = TypeVar("T", bound=Event)
@@ -157,6 +160,7 @@ class Tools:
     slot: Callable[[], AbstractAsyncContextManager[None]]  # a place among the tickets worked on at once
     limit: DeadLimit
     longest_try: float = 120.0  # seconds one try may take, before it is a passing fault
+    tracer: Tracer = field(default_factory=NoOpTracer)
     kafka_probes: int = 20  # how often to ask for Kafka, nine minutes in all, before the worker stops
 
 
@@ -166,18 +170,35 @@ async def step(record: Record, definition: StageDefinition, tools: Tools) -> Non
     Raises:
         StageStops: there is none, and nothing may be acknowledged.
     """
-    name, began = definition.stage.value, tools.clock.monotonic()
     origin = origin_of(record, definition.stage)
-    try:
-        await _publish(await _handle(record, origin, definition, tools), tools)
-    except StageStops:
-        raise
-    except Exception as error:  # noqa: BLE001  the stage's one net: whatever it is, the ticket must reach a person
-        await _put_aside(record, origin, definition, tools, error)
-    else:
-        tools.limit.good()
-        tools.metrics.handled.labels(name).inc()
-        tools.metrics.seconds.labels(name).observe(tools.clock.monotonic() - began)
+    place = place_of(record.topic, record.partition, record.offset)
+    with stage_span(tools.tracer, definition.stage, record.headers, place) as span:
+        span.set_attribute("sluice.try", origin.tries)
+        try:
+            outputs = await _on(record, origin, definition, tools)
+        except StageStops as error:
+            failed(span, error)
+            raise
+        except Exception as error:  # noqa: BLE001  the stage's one net: whatever it is, the ticket must reach a person
+            failed(span, error)
+            await _put_aside(record, origin, definition, tools, error)
+        else:
+            for output in outputs:
+                span.set_attributes(attributes_of(output.event))
+
+
+async def _on(record: Record, origin: Origin, definition: StageDefinition, tools: Tools) -> tuple[Outgoing, ...]:
+    """Bring a record on its way; what was published."""
+    name, began = definition.stage.value, tools.clock.monotonic()
+    outputs = await _handle(record, origin, definition, tools)
+    await _publish(outputs, tools)
+    tools.limit.good()
+    tools.metrics.handled.labels(name).inc()
+    tools.metrics.seconds.labels(name).observe(tools.clock.monotonic() - began)
+    for output in outputs:
+        if isinstance(output.event, Event):
+            count(output.event, tools.metrics)
+    return outputs
 
 
 def origin_of(record: Record, stage: Stage) -> Origin:
@@ -216,12 +237,11 @@ async def _handle(record: Record, origin: Origin, definition: StageDefinition, t
 
 def _stamped(output: Outgoing, incoming: Incoming[Any], taken: Step) -> Outgoing:
     """An output with the steps so far, and the trace it belongs to."""
-    event, record = output.event, incoming.record
+    event = output.event
     if isinstance(event, Event) and hasattr(event, "steps"):
         before = getattr(incoming.event, "steps", event.steps)
         event = event.model_copy(update={"steps": (*before, taken)})
-    trace = tuple(pair for pair in record.headers if pair[0] == Header.TRACEPARENT)
-    return replace(output, event=event, headers=(*trace, *output.headers))
+    return replace(output, event=event, headers=(*trace_headers(), *output.headers))
 
 
 async def _publish(outputs: Sequence[Outgoing], tools: Tools) -> None:

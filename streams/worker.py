@@ -8,8 +8,10 @@ from typing import Protocol
 
 import uvloop
 from mode.types import ServiceT
+from opentelemetry.trace import NoOpTracer, Tracer
 from prometheus_client import CollectorRegistry
 
+from infra.kafka.admin import Admin
 from infra.kafka.producer import Producer
 from infra.kafka.security import Address
 from processors.policy import Policy
@@ -34,6 +36,7 @@ from schemas.router import Tier
 from streams.flight import Limits
 from streams.gate import GateLimits, gate
 from streams.health import Bounds, Health, serve_health
+from streams.lag import LagReader
 from streams.metrics import Metrics
 from streams.notify import notify
 from streams.outcome import OutcomeLimits, outcome
@@ -41,7 +44,7 @@ from streams.process import operate
 from streams.resolution import resolution
 from streams.retrieval import RetrievalLimits, retrieval
 from streams.router import router
-from streams.stage import Surroundings, build
+from streams.stage import Surroundings, build, group_of, topics_of
 from streams.step import StageDefinition
 from streams.switch import SwitchMirror, SwitchReader
 
@@ -127,6 +130,7 @@ class WorkerOptions:
     health_host: str = "127.0.0.1"
     listening: Callable[[int], None] = lambda port: None  # told that port, once it is bound
     group_prefix: str = "sluice"
+    tracer: Tracer = field(default_factory=NoOpTracer)
 
 
 LAYERS: Mapping[Stage, Callable[[Parts, Switch], StageDefinition]] = {
@@ -199,8 +203,10 @@ async def _run(
             group_prefix=options.group_prefix,
             slot=options.slot,
             session_timeout=options.session_timeout,
+            tracer=options.tracer,
         )
-        apps = [build(layer(parts, switch), around) for stage, layer in LAYERS.items() if stage in stages]
+        definitions = [layer(parts, switch) for stage, layer in LAYERS.items() if stage in stages]
+        apps = [build(definition, around) for definition in definitions]
         bounds = Bounds(session=options.session_timeout, switch=options.switch_staleness)
         health = Health(parts.clock, metrics, members=apps, switch_age=switch.age, bounds=bounds)
         async with health.watching():
@@ -208,7 +214,15 @@ async def _run(
                 if options.health_port is not None:
                     port = stack.enter_context(serve_health(options.health_host, options.health_port, health))
                     options.listening(port)
-                return await operate(services, apps)
+                return await operate([*services, _lag(definitions, options, parts.clock, metrics)], apps)
+
+
+def _lag(definitions: Sequence[StageDefinition], options: WorkerOptions, clock: Clock, metrics: Metrics) -> LagReader:
+    groups = {
+        definition.stage.value: (group_of(definition.stage, options.group_prefix), topics_of(definition))
+        for definition in definitions
+    }
+    return LagReader(Admin(options.bootstrap).lag_on, groups, clock, metrics)
 
 
 def _switch(

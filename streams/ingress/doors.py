@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
@@ -16,6 +16,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from opentelemetry.trace import NoOpTracer, Tracer
 from pydantic import BaseModel, ValidationError
 
 from infra.sessions import SignedSessions
@@ -33,6 +34,7 @@ from streams.ingress.feed import ChatFeed
 from streams.ingress.outcomes import OutcomeView
 from streams.ingress.problem import MEDIA_TYPE, Refused
 from streams.metrics import Metrics
+from streams.spans import attributes_of, failed, stage_span, trace_headers
 from streams.step import Publish
 
 M = TypeVar("M", bound=BaseModel)
@@ -83,6 +85,7 @@ class Doors:
     metrics: Metrics
     language: LanguageOf | None = None
     limits: EdgeLimits = EdgeLimits()
+    tracer: Tracer = field(default_factory=NoOpTracer)
     claims: OutsideClaims | None = None
     chat: ChatDoor | None = None
     whatsapp: MetaApp | None = None
@@ -210,11 +213,13 @@ async def accept(ticket: TicketReceived, began: float, request: Request, doors: 
     done = Step(stage=Stage.INGRESS, started_at=ticket.received_at, took_ms=took_ms)
     event = ticket.model_copy(update={"steps": (done,)})
     published = doors.clock.monotonic()
-    try:
-        async with asyncio.timeout(doors.limits.publish_within):
-            await doors.publish(Topic.INBOUND, ticket.conversation, event, _trace(request))
-    except TimeoutError:
-        raise DependencyDown("Kafka", "no acknowledgement in time") from None
+    with stage_span(doors.tracer, Stage.INGRESS, _trace(request), attributes_of(event)) as span:
+        try:
+            async with asyncio.timeout(doors.limits.publish_within):
+                await doors.publish(Topic.INBOUND, ticket.conversation, event, trace_headers())
+        except TimeoutError as error:
+            failed(span, error)
+            raise DependencyDown("Kafka", "no acknowledgement in time") from None
     doors.metrics.publish_seconds.observe(doors.clock.monotonic() - published)
     doors.metrics.accepted.labels(ticket.channel.value).inc()
     doors.outcomes.accept(ticket)

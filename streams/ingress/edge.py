@@ -34,6 +34,7 @@ from processors.ingress import Malformed, NotAllowed, TooLarge
 from processors.ingress.api import ApiKey, TicketRequest, receive_api
 from processors.ingress.chat import ChatMessage, SessionRequest
 from processors.ingress.email import Mailbox, receive_email
+from schemas.ingress import Channel
 from schemas.outcome import Outcome
 from streams.ingress import chat, claims, queue, whatsapp, widget
 from streams.ingress.chat import ChatCors
@@ -156,7 +157,9 @@ async def get_ticket(ticket_id: UUID, doors: InDoors, key: Authenticated) -> Tic
 
 
 def _may_read(key: ApiKey, known: Known, mailbox: Mailbox) -> bool:
-    return known.account == key.account or (known.account == mailbox.account and key.scope == "service")
+    """A key reads what its account sent; one of scope service also what came by the company's own doors."""
+    own_door = known.account == mailbox.account or known.conversation.startswith(f"{Channel.WHATSAPP}:")
+    return known.account == key.account or (own_door and key.scope == "service")
 
 
 async def livez() -> dict[str, str]:

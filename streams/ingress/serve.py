@@ -13,6 +13,7 @@ from typing import Protocol
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from opentelemetry.trace import NoOpTracer, Tracer
 from prometheus_client import CollectorRegistry
 
 from infra.kafka.producer import Producer
@@ -61,6 +62,7 @@ class EdgeOptions:
     host: str = "127.0.0.1"
     port: int = 8700  # 0: any free one
     limits: EdgeLimits = field(default_factory=EdgeLimits)
+    tracer: Tracer = field(default_factory=NoOpTracer)
     claims: bool = False  # whether a helpdesk outside may claim replies
     chat: ChatOptions | None = None
     whatsapp: MetaApp | None = None
@@ -163,6 +165,7 @@ async def _serve(
         metrics=metrics,
         language=language,
         limits=options.limits,
+        tracer=options.tracer,
         claims=parts.outside if parts and options.claims else None,
         chat=_chat_door(options.chat, outcomes, metrics) if options.chat else None,
         whatsapp=options.whatsapp,

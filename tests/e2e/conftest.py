@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,8 +17,12 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 import pytest
+import uvicorn
 
+from infra.clock import SystemClock
 from infra.postgres.local import find_postgres
+from infra.scripted.otlp_server import create_receiver
+from infra.scripted.whatsapp_server import Account, create_whatsapp
 from infra.settings import as_role, load_settings
 from schemas.outcome import TERMINAL, Outcome
 
@@ -36,6 +41,21 @@ MAIL = {
     "SMTP_SECURITY": "none",
 }
 MAIL_SERVER = "http://127.0.0.1:18831"
+META = Account(
+    token="meta-token", secret="meta-secret", webhook=f"http://127.0.0.1:{PORTS['SLUICE_EDGE_PORT']}/v1/whatsapp"
+)
+META_PORT = 18720
+WHATSAPP = {
+    "WHATSAPP_API_URL": f"http://127.0.0.1:{META_PORT}/v23.0",
+    "WHATSAPP_ACCESS_TOKEN": META.token,
+    "WHATSAPP_PHONE_NUMBER_ID": META.number,
+    "WHATSAPP_APP_SECRET": META.secret,
+    "WHATSAPP_VERIFY_TOKEN": "agreed",
+}
+
+
+TRACE_PORT = 18790
+TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{TRACE_PORT}"}  # most tests run without anybody there
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,10 @@ class Stack:
         """Kind and reason of a ticket's items on the people's queue."""
         return [(row[0], row[1]) for row in self.rows("select kind, reason from item where ticket_id = %s", ticket)]
 
+    def logs(self) -> list[Path]:
+        """The log files of the processes."""
+        return sorted((Path(self.environ["SLUICE_HOME"]) / "run").glob("*.log"))
+
     @property
     def worker(self) -> int:
         """The pid of the worker process."""
@@ -120,6 +144,34 @@ def eventually(check: Callable[[], Any], within: float = SOON) -> Any:
 
 
 @pytest.fixture(scope="session")
+def meta() -> Iterator[httpx.Client]:
+    """Meta's side of WhatsApp: customers write through it, and it keeps the replies."""
+    config = uvicorn.Config(create_whatsapp(META, SystemClock()), port=META_PORT, log_config=None)
+    server = uvicorn.Server(config)
+    serving = threading.Thread(target=server.run, daemon=True)
+    serving.start()
+    eventually(lambda: server.started)
+    with httpx.Client(base_url=f"http://127.0.0.1:{META_PORT}") as client:
+        yield client
+    server.should_exit = True
+    serving.join(SOON)
+
+
+@pytest.fixture
+def receiver() -> Iterator[httpx.Client]:
+    """A receiver of traces; `GET /spans` tells what came."""
+    config = uvicorn.Config(create_receiver(), port=TRACE_PORT, log_config=None)
+    server = uvicorn.Server(config)
+    serving = threading.Thread(target=server.run, daemon=True)
+    serving.start()
+    eventually(lambda: server.started)
+    with httpx.Client(base_url=f"http://127.0.0.1:{TRACE_PORT}") as client:
+        yield client
+    server.should_exit = True
+    serving.join(SOON)
+
+
+@pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """`sluice up` on the shop, armed by `sluice switch`."""
     with tempfile.TemporaryDirectory(prefix="sluice-e2e-", ignore_cleanup_errors=True) as folder:
@@ -128,7 +180,7 @@ def stack() -> Iterator[Stack]:
 
 def _running(home: Path) -> Iterator[Stack]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
-    environ |= {"SLUICE_HOME": str(home), **PORTS, **MAIL}
+    environ |= {"SLUICE_HOME": str(home), **PORTS, **MAIL, **WHATSAPP, **TRACES}
     settings = load_settings(environ)
     started = Stack(environ, httpx.Client(), "")
     mail_server = start_mail_server(environ)

@@ -35,7 +35,7 @@ from streams.step import (
 )
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-RECORD = Record("tickets.inbound", 2, 7, b"c1", b"hello", ((Header.TRACEPARENT.value, b"00-1-2-01"),), AT)
+RECORD = Record("tickets.inbound", 2, 7, b"c1", b"hello", ((Header.TRACEPARENT.value, b"00-11111111111111111111111111111111-2222222222222222-01"),), AT)
 SETTLED = TicketSettled(
     ticket_id="00000000-0000-0000-0000-000000000001",
     conversation="c1",
@@ -130,7 +130,7 @@ async def test_a_dead_letter_tells_where_it_came_from_and_never_what_the_error_s
     world = World()
     await step(RECORD, stage(raising(ValueError("the customer's text"))), world.tools())
     assert dict(world.sent[0].headers) == {
-        "traceparent": b"00-1-2-01",
+        "traceparent": b"00-11111111111111111111111111111111-2222222222222222-01",
         "stage": b"router",
         "attempt": b"1",
         "reason": b"ValueError",

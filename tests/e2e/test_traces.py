@@ -1,0 +1,52 @@
+"""One ticket is one trace across the processes, and nothing its customer wrote is in it."""
+
+from typing import Any
+
+import httpx
+
+from tests.e2e.conftest import Stack, eventually
+
+PATH = ["ingress", "router", "retrieval", "resolution", "gate", "outcome"]
+CANARY = "canary-55e1"
+CALLER = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+def trace_of(receiver: httpx.Client, ticket: str) -> list[dict[str, Any]]:
+    """The spans of a ticket's trace in the order of the path, once all are there."""
+    spans: list[dict[str, Any]] = receiver.get("/spans").json()
+    ours = {span["trace"] for span in spans if span["attributes"].get("sluice.ticket.id") == ticket}
+    found = [span for span in spans if span["trace"] in ours]
+    return sorted(found, key=lambda span: PATH.index(span["name"])) if len(found) >= len(PATH) else []
+
+
+def test_a_ticket_is_one_trace_from_the_caller_to_the_outcome(stack: Stack, receiver: httpx.Client) -> None:
+    body = {"body": f"How long does standard delivery take? {CANARY}"}
+    ticket = stack.client.post("/v1/tickets", json=body, headers={"traceparent": CALLER}).json()["ticket_id"]
+    spans = eventually(lambda: trace_of(receiver, ticket))
+    assert [span["name"] for span in spans] == PATH
+    assert {span["trace"] for span in spans} == {"a" * 32}
+    assert [span["parent"] for span in spans] == ["b" * 16, *(span["span"] for span in spans[:-1])]
+    assert [span["process"] for span in spans] == ["edge", *["worker"] * 5]
+    told = {key: value for span in spans for key, value in span["attributes"].items()}
+    assert told["sluice.route.intent"] == "delivery_time"
+    assert told["sluice.retrieval.passages"] > 0
+    assert told["gen_ai.request.model"] == "extractive"
+    assert told["sluice.outcome"] in ("sent", "suggested")
+
+
+def test_no_span_metric_or_log_line_holds_what_a_customer_wrote(stack: Stack, receiver: httpx.Client) -> None:
+    mail = f"My name is {CANARY}, my address {CANARY}@example.com. I want a refund of $900, says {CANARY}."
+    ticket = str(stack.send(mail, subject=CANARY, sender=f"{CANARY}@example.com", conversation=CANARY))
+    eventually(lambda: trace_of(receiver, ticket))
+    metrics = [httpx.get(f"http://127.0.0.1:{port}/metrics").text for port in (18700, 18701)]
+    assert all("sluice_" in text for text in metrics)
+    logs = [path.read_text(errors="replace") for path in stack.logs()]
+    assert logs
+    for told in (receiver.get("/spans").text, *metrics, *logs):
+        assert CANARY not in told
+
+
+def test_the_lag_of_every_stage_is_told_by_the_broker(stack: Stack) -> None:
+    told = httpx.get("http://127.0.0.1:18701/metrics").text
+    for stage in PATH[1:]:
+        assert f'sluice_lag{{stage="{stage}"}}' in told
