@@ -99,9 +99,10 @@ def test_the_same_mail_without_proof_shows_no_record(stack: Stack) -> None:
 
 
 def test_an_auto_reply_is_never_answered(stack: Stack) -> None:
-    ticket = stack.mail(mail("How long do I have to return something?", "a@example.com", Auto_Submitted="auto-replied"))
+    sender = f"{uuid4().hex}@example.com"
+    ticket = stack.mail(mail("How long do I have to return something?", sender, Auto_Submitted="auto-replied"))
     assert stack.outcome(ticket)["outcome"] in (Outcome.SUGGESTED, Outcome.HANDED_OFF)
-    assert stack.replies(ticket) == []
+    assert stack.mails(sender) == []
 
 
 def test_the_same_message_twice_is_one_ticket_with_one_reply(stack: Stack) -> None:
