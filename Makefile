@@ -1,7 +1,7 @@
 # Sluice: `make demo` shows it, `make test` proves it. Everything is installed into .venv and kept in var.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check lint lock vllm up down clean help kafka setup
+.PHONY: demo test check lint lock vllm up down clean help kafka browser setup
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +21,7 @@ demo: ## Start everything, answer the demo company's tickets, show the table (DA
 
 test: ## Everything CI runs: style, types, import contracts, all tests on real Kafka and Postgres
 	@$(MAKE) --no-print-directory -j2 $(DEV) kafka
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory browser lint
 	@$(BIN)/python -m pytest
 
 check: $(DEV) lint ## Style, types, import contracts and the tests that need no server: under a minute
@@ -84,3 +84,7 @@ $(DEMO) $(DEV): $(UV) Makefile
 # Java, Maven and Kafka's jars. The demo can do without: the in-process broker stands in.
 kafka:
 	@sh infra/kafka/java.sh && $(PYTHON) -m infra.kafka.local || test -n "$(KAFKA_OPTIONAL)"
+
+# Chromium, for the chat widget's tests. Not beside `kafka`: two apt-get at once stand in each other's way.
+browser:
+	@sh infra/browser.sh

@@ -226,7 +226,9 @@
       });
       if (!answer.ok) throw new Error(`refused: ${answer.status}`);
       const { ticket_id: ticket } = await answer.json();
-      if (!settled.delete(ticket)) {
+      if (settled.delete(ticket)) {
+        say(state.note);
+      } else {
         pending = ticket;
         say(STATUS.received);
       }
@@ -413,7 +415,8 @@
       [hidden] { display: none !important; }
       button { cursor: pointer; border: 0; border-radius: 999px; background: #0f5c4d; color: #fff; font-weight: 600; }
       button:hover { background: #0a463b; }
-      :focus-visible { outline: 3px solid #e8a33d; outline-offset: 2px; }
+      :focus-visible { outline: 3px solid #b45f06; outline-offset: 2px; }
+      header :focus-visible { outline-color: #ffd479; }
       .launcher { padding: 14px 22px; box-shadow: 0 6px 22px rgb(12 40 33 / 0.28); }
       .panel { display: flex; flex-direction: column; width: min(380px, calc(100vw - 40px));
         height: min(600px, calc(100vh - 40px)); overflow: hidden; border-radius: 16px; background: #fff; color: #18221f;
