@@ -1,7 +1,10 @@
 """A ticket as its channel delivered it, before anything was decided."""
 
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID, uuid5
+
+from pydantic import Field
 
 from schemas.event import Aware, Event, Step, Value
 
@@ -66,11 +69,11 @@ class TicketReceived(Event):
     """A customer's message. It carries no revision and no transcript: admission adds them."""
 
     ticket_id: UUID
-    conversation: str  # the Kafka key: one conversation, one partition, one order
+    conversation: Annotated[str, Field(max_length=500)]  # the Kafka key: one conversation, one partition, one order
     channel: Channel
-    provider: str  # api, email, whatsapp-cloud, zendesk, ...
-    account: str  # the API key's account, the mailbox, the phone number id
-    provider_message_id: str
+    provider: Annotated[str, Field(max_length=100)]  # api, email, whatsapp-cloud, zendesk, ...
+    account: Annotated[str, Field(max_length=500)]  # the API key's account, the mailbox, the phone number id
+    provider_message_id: Annotated[str, Field(max_length=1000)]
     identity: Identity = Identity()
     sender: str | None = None  # where a reply would go; not a proof of anything
     subject: str = ""

@@ -10,7 +10,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from infra.postgres.queries import query
-from processors.errors import DependencyDown, TryLater
+from processors.errors import DependencyDown, Rejected, TryLater
 
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 Parameters = Mapping[str, object]
@@ -22,6 +22,8 @@ PASSING = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
 )
+# It can never do this: a value too large for an index, a row too large for a page (class 54).
+LIMIT_EXCEEDED = "54"
 # Nobody is answered; after a failover the address may lead to a server that only reads.
 DOWN = (
     psycopg.OperationalError,
@@ -63,6 +65,7 @@ async def borrowed(pool: Pool) -> AsyncIterator[AsyncConnection[DictRow]]:
     """A connection of the pool.
 
     Raises:
+        Rejected: Postgres can never do this one statement.
         TryLater: Postgres could not do this one statement now.
         DependencyDown: Postgres does not answer.
     """
@@ -72,6 +75,8 @@ async def borrowed(pool: Pool) -> AsyncIterator[AsyncConnection[DictRow]]:
     except PASSING as error:
         raise TryLater(f"Postgres: {_reason(error)}") from error
     except DOWN as error:
+        if (getattr(error, "sqlstate", None) or "").startswith(LIMIT_EXCEEDED):
+            raise Rejected(f"Postgres: {_reason(error)}") from error
         raise DependencyDown("Postgres", _reason(error)) from error
 
 

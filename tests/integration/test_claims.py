@@ -13,7 +13,7 @@ from infra.postgres.conversations import PostgresConversations
 from infra.postgres.pool import Pool, open_pool
 from infra.postgres.switch import PostgresSwitchTable
 from infra.settings import as_role
-from processors.errors import DependencyDown, TryLater
+from processors.errors import DependencyDown, Rejected, TryLater
 from processors.ports import ClaimRequest, ClaimStatus
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.ingress import Channel, TicketReceived, ticket_id
@@ -221,6 +221,13 @@ async def test_a_lock_that_lasts_is_a_passing_fault_of_that_ticket(desk: Desk) -
     async with uncommitted(desk.pools["people"], TAKE_OVER):
         with pytest.raises(TryLater):
             await desk.claim()
+
+
+async def test_what_an_index_cannot_hold_is_refused_and_never_waited_for(desk: Desk) -> None:
+    name = "".join(chr(0x4E00 + place * 7919 % 20_000) for place in range(6000))  # does not compress
+    huge = ticket().model_copy(update={"conversation": name})  # past the schema, as a bug of ours might
+    with pytest.raises(Rejected):
+        await desk.router.admit(huge)
 
 
 async def test_a_server_that_cut_the_connections_is_down_and_then_back(desk: Desk) -> None:
