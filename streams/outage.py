@@ -29,7 +29,7 @@ class Outages:
     """The dependencies a stage waits for now."""
 
     def __init__(self, stage: str, metrics: Metrics, sleep: Sleep = asyncio.sleep) -> None:
-        self._stage, self._metrics, self._sleep = stage, metrics, sleep
+        self._stage, self._metrics, self.sleep = stage, metrics, sleep
         self._open: dict[str, Outage] = {}
 
     async def patiently(self, attempt: Callable[[], Awaitable[T]], probes: int | None = None) -> T:
@@ -60,7 +60,7 @@ class Outages:
     async def _probe(self, outage: Outage, attempt: Callable[[], Awaitable[T]]) -> T:
         """Ask again after a pause. Any answer but silence from the same dependency ends the outage."""
         self._metrics.waits.labels(self._stage, outage.dependency).inc()
-        await self._sleep(pause(outage.probes))
+        await self.sleep(pause(outage.probes))
         outage.probes += 1
         try:
             result = await attempt()

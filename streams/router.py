@@ -9,6 +9,8 @@ from schemas.router import TicketRouted
 from schemas.topics import Topic
 from streams.step import Incoming, Input, Outgoing, StageDefinition, carrying
 
+TRIES = 8  # a minute in all: a follow-up that is admitted before its ticket would be answered as if it came first
+
 
 def router(
     *, conversations: Conversations, policy: Policy, classifier: Classifier, ledger: Ledger, switch: Switch
@@ -23,4 +25,5 @@ def router(
         routed = TicketRouted(ticket=ticket, admission=admission, route=found)
         return (Outgoing(Topic.ROUTER, ticket.conversation, routed),)
 
-    return StageDefinition(Stage.ROUTER, (Input(Topic.INBOUND, carrying(TicketReceived), handle),))
+    inputs = (Input(Topic.INBOUND, carrying(TicketReceived), handle),)
+    return StageDefinition(Stage.ROUTER, inputs, in_place=TRIES)

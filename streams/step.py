@@ -16,18 +16,19 @@ from typing import Any, Generic, TypeVar
 
 from opentelemetry.trace import NoOpTracer, Tracer
 
-from processors.errors import DependencyDown, Rejected, Retryable
+from processors.errors import DependencyDown, Rejected, Retryable, TryLater
 from processors.ports import Clock
 from schemas.codec import Undecodable, decode
 from schemas.event import Event, Stage, Step
 from schemas.topics import STAGES, Header, dead_topic
 from streams.metrics import Metrics
 from streams.outage import Outages
-from streams.retry import GiveUp, delay_of, retry, retry_for_ever
+from streams.retry import LONGEST_PAUSE, GiveUp, delay_of, pause, retry, retry_for_ever
 from streams.spans import attributes_of, count, failed, place_of, stage_span, trace_headers
 
 E = TypeVar("E")
-T = TypeVar("T", bound=Event)
+T = TypeVar("T")
+EventT = TypeVar("EventT", bound=Event)
 Headers = tuple[tuple[str, bytes], ...]
 DEAD_TOPICS = frozenset(dead_topic(stage) for stage in STAGES)
 KEPT = "letter-"  # before the name of a header that a dead letter came with
@@ -98,7 +99,7 @@ class Input(Generic[E]):
     last_resort: bool = False  # it carries dead letters: behind it there is nobody else
 
 
-def carrying(event: type[T]) -> Callable[[Record], T]:
+def carrying(event: type[EventT]) -> Callable[[Record], EventT]:
     """How a topic that carries this event is read."""
     return lambda record: decode(event, record.value)
 
@@ -109,6 +110,7 @@ class StageDefinition:
 
     stage: Stage
     inputs: tuple[Input[Any], ...]
+    in_place: int = 0  # tries of a passing fault in place; 0: it goes to a retry topic, where later tickets overtake it
 
 
 @dataclass(frozen=True)
@@ -229,10 +231,20 @@ async def _handle(record: Record, origin: Origin, definition: StageDefinition, t
         async with tools.slot(), asyncio.timeout(tools.longest_try):
             return await found.handle(incoming)
 
-    outputs = await tools.outages.patiently(attempt)
+    outputs = await _in_place(attempt, definition.in_place, tools.outages)
     took_ms = (tools.clock.monotonic() - began) * 1000
     taken = Step(stage=definition.stage, started_at=started, took_ms=took_ms)
     return tuple(_stamped(output, incoming, taken) for output in outputs)
+
+
+async def _in_place(attempt: Callable[[], Awaitable[T]], tries: int, outages: Outages) -> T:
+    """The attempt's result. A passing fault is tried again here, while its conversation waits behind it."""
+    for tried in range(tries - 1):
+        try:
+            return await outages.patiently(attempt)
+        except (TryLater, TimeoutError) as error:
+            await outages.sleep(max(pause(tried), min(getattr(error, "after", None) or 0, LONGEST_PAUSE)))
+    return await outages.patiently(attempt)
 
 
 def _stamped(output: Outgoing, incoming: Incoming[Any], taken: Step) -> Outgoing:
@@ -274,7 +286,7 @@ async def _put_aside(
     tools.metrics.failed.labels(stage.value, reason).inc()
     _report(stage, origin, error)
     found = _input(definition, origin.topic)
-    next_try = retry(stage, origin.tries, error)
+    next_try = GiveUp(reason) if definition.in_place else retry(stage, origin.tries, error)
     if isinstance(next_try, GiveUp) and found is not None and found.last_resort:
         next_try = retry_for_ever(stage)
     if isinstance(next_try, GiveUp):

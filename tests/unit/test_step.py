@@ -35,7 +35,16 @@ from streams.step import (
 )
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-RECORD = Record("tickets.inbound", 2, 7, b"c1", b"hello", ((Header.TRACEPARENT.value, b"00-11111111111111111111111111111111-2222222222222222-01"),), AT)
+PARENT = b"00-11111111111111111111111111111111-2222222222222222-01"
+RECORD = Record(
+    "tickets.inbound",
+    2,
+    7,
+    b"c1",
+    b"hello",
+    ((Header.TRACEPARENT.value, PARENT),),
+    AT,
+)
 SETTLED = TicketSettled(
     ticket_id="00000000-0000-0000-0000-000000000001",
     conversation="c1",
@@ -130,7 +139,7 @@ async def test_a_dead_letter_tells_where_it_came_from_and_never_what_the_error_s
     world = World()
     await step(RECORD, stage(raising(ValueError("the customer's text"))), world.tools())
     assert dict(world.sent[0].headers) == {
-        "traceparent": b"00-11111111111111111111111111111111-2222222222222222-01",
+        "traceparent": PARENT,
         "stage": b"router",
         "attempt": b"1",
         "reason": b"ValueError",
@@ -151,6 +160,20 @@ def retried(tries: int) -> Record:
     """The record as it stands on the retry topic after so many tries."""
     headers = told(RECORD, replace(origin_of(RECORD, Stage.ROUTER), tries=tries), Stage.ROUTER, "TryLater")
     return replace(RECORD, topic="router.retry-60s", partition=0, offset=99, headers=headers)
+
+
+async def test_a_stage_that_keeps_order_tries_in_place_while_its_conversation_waits() -> None:
+    world, definition = World(), replace(stage(raising(TryLater("busy", after=7), TimeoutError())), in_place=3)
+    await step(RECORD, definition, world.tools())
+    assert [sent.topic for sent in world.sent] == ["tickets.router"]
+    assert world.paused == [7, 1.0]
+
+
+async def test_a_stage_that_keeps_order_never_lets_a_ticket_be_overtaken() -> None:
+    world, definition = World(), replace(stage(raising(*[TryLater("busy")] * 9)), in_place=3)
+    await step(RECORD, definition, world.tools())
+    assert [sent.topic for sent in world.sent] == ["router.dead"]
+    assert len(world.paused) == 2
 
 
 async def test_a_retried_ticket_finds_its_handler_and_knows_its_try() -> None:
