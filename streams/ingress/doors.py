@@ -39,6 +39,7 @@ from streams.step import Publish
 
 M = TypeVar("M", bound=BaseModel)
 K = TypeVar("K")
+BODY_WITHIN = 30.0  # seconds
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -176,10 +177,14 @@ async def body_of(request: Request, media_type: str, limit: int) -> bytes:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refused(415, "send the body uncompressed", field="Content-Encoding")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise TooLarge("body", limit)
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise TooLarge("body", limit)
+    except TimeoutError:
+        raise Refused(408, f"the body did not come within {BODY_WITHIN:.0f} seconds", field="body") from None
     return bytes(body)
 
 

@@ -26,6 +26,7 @@ from processors.ingress.email import Mailbox
 from processors.ingress.whatsapp import MetaApp
 from processors.ports import Clock, OutsideClaims
 from processors.queue import PeopleDesk
+from streams.ingress.connections import Impatient
 from streams.ingress.doors import ChatDoor, Doors, EdgeLimits, PeopleDoor, keys_of
 from streams.ingress.edge import create_edge
 from streams.ingress.feed import ChatFeed, FeedLimits
@@ -175,6 +176,8 @@ async def _serve(
     @asynccontextmanager
     async def beside(_: FastAPI) -> AsyncIterator[None]:
         running = [asyncio.create_task(reader.run()) for reader in _readers(doors, options)]
+        if language is not None:
+            await asyncio.to_thread(language, "The first call of a model loads it.")
         for task in running:
             task.add_done_callback(server.end_with)
         try:
@@ -216,6 +219,7 @@ def _config(app: FastAPI, options: EdgeOptions) -> uvicorn.Config:
         app,
         host=options.host,
         port=options.port,
+        http=Impatient,
         log_config=None,
         access_log=False,
         server_header=False,
