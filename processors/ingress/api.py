@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated, Literal
 from urllib.parse import quote
 from uuid import UUID
@@ -12,6 +13,7 @@ from processors.ingress import LanguageOf, Malformed, NotAllowed, clean, clean_l
 from schemas.ingress import MAX_MESSAGE_BYTES, Attachment, Channel, Identity, Proof, TicketReceived, ticket_id
 
 PROVIDER = "api"
+LONGEST_NAME = 400  # characters of a conversation's name; a longer one is hashed
 MAX_SUBJECT = 998  # characters; the longest line RFC 5322 allows
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -42,7 +44,7 @@ class AttachedFile(BaseModel):
 
     name: Name
     media_type: Name = "application/octet-stream"
-    size: int = Field(ge=0, description="In bytes.")
+    size: int = Field(ge=0, lt=2**63, description="In bytes.")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     url: Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://\S+$")] | None = None
 
@@ -133,10 +135,19 @@ def _channel(request: TicketRequest, key: ApiKey) -> Channel:
 
 
 def _conversation(request: TicketRequest, key: ApiKey, ticket: UUID) -> str:
-    """Within the account and the proved customer, so that nobody joins a conversation by guessing its name."""
-    customer = request.customer_id if key.proves_customer else None
-    parts = (key.account, customer or "", request.conversation or str(ticket))
-    return ":".join((PROVIDER, *(quote(part, safe="@+") for part in parts)))
+    """Within the account and the customer, so that nobody joins a proved conversation by guessing its name.
+
+    Where nobody is proved, whoever claims the same and names the same conversation is in it: a public form should name
+    none, or one that cannot be guessed.
+    """
+    if key.proves_customer:
+        customer = request.customer_id or ""
+    else:
+        claimed = f"{request.customer_id or ''}\n{request.sender or ''}"
+        customer = f"~{sha256(claimed.encode()).hexdigest()[:16]}" if claimed.strip() else ""
+    parts = (key.account, customer, request.conversation or str(ticket))
+    named = ":".join((PROVIDER, *(quote(part, safe="@+") for part in parts)))
+    return named if len(named) <= LONGEST_NAME else f"{PROVIDER}::{sha256(named.encode()).hexdigest()}"
 
 
 def _identity(request: TicketRequest, key: ApiKey) -> Identity:

@@ -72,6 +72,19 @@ def test_a_follow_up_is_in_the_same_conversation() -> None:
     assert receive(customer_id="cus_0001", conversation="c-1", message_id="2").conversation == first.conversation
 
 
+def test_who_claims_something_else_is_not_in_an_unproved_conversation() -> None:
+    ann = receive(CUSTOMER, sender="ann@example.com", conversation="1001")
+    ben = receive(CUSTOMER, sender="ben@example.com", conversation="1001", message_id="2")
+    again = receive(CUSTOMER, sender="ann@example.com", conversation="1001", message_id="3")
+    assert ann.conversation == again.conversation != ben.conversation
+
+
+def test_a_long_name_is_hashed_and_still_its_own() -> None:
+    names = [receive(conversation="é" * 199 + end, message_id=end).conversation for end in "ab"]
+    assert len(set(names)) == 2
+    assert all(len(name) <= 400 for name in names)
+
+
 def test_a_message_without_a_conversation_opens_its_own() -> None:
     assert receive(message_id="1").conversation != receive(message_id="2").conversation
 
@@ -114,6 +127,7 @@ def test_a_body_of_more_bytes_than_a_ticket_may_hold_is_too_large() -> None:
         ("customer_id", "a\x00b"),
         ("channel", "fax"),
         ("language", "english"),
+        ("attachments", [{"name": "a.pdf", "size": 2**63, "sha256": "0" * 64}]),
         ("attachments", [{"name": "a.pdf", "size": -1, "sha256": "0" * 64}]),
         ("attachments", [{"name": "a.pdf", "size": 1, "sha256": "0" * 64, "url": "file:///etc/passwd"}]),
     ],
