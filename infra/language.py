@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import py3langid
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
@@ -9,6 +10,8 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 MIN_LETTERS = 12  # a shorter text tells nothing
 MIN_PROBABILITY = 0.8
 MAX_CHARACTERS = 2000
+
+_LOADING = Lock()
 
 
 def detect_language(text: str) -> str | None:
@@ -20,6 +23,11 @@ def detect_language(text: str) -> str | None:
     return language if probability >= MIN_PROBABILITY and len(language) == 2 else None
 
 
-@cache
 def _identifier() -> LanguageIdentifier:
+    with _LOADING:  # `cache` alone would let every thread of a busy start load a model of its own
+        return _loaded()
+
+
+@cache
+def _loaded() -> LanguageIdentifier:
     return LanguageIdentifier.from_modelpath(Path(py3langid.__file__).parent / MODEL_FILE, norm_probs=True)
