@@ -339,7 +339,8 @@ async def _acting(settings: Settings, item: str, me: str, work: Work) -> tuple[U
         found = await _named(item, desk.queue)
         acted = await work(found, me, desk)
         try:
-            await _tell(found, desk.queue, settings)
+            if acted.result is Result.DONE:
+                await _tell(found, desk.queue, settings)
         except DependencyDown as error:
             return found, acted, str(error)
     return found, acted, ""

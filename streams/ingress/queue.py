@@ -296,16 +296,15 @@ async def _read(body: type[B], request: Request) -> B:
 async def _done(item_id: UUID, person: str, acting: Awaitable[Acted], doors: Doors, desk: PeopleDesk) -> Done:
     """Act, tell Kafka, and only then say that it is done."""
     acted = await acting
-    try:
-        await announce(item_id, desk.queue, lambda settled: _publish(settled, doors))
-    except DependencyDown:
-        if acted.result is Result.DONE:
-            again = "it is done, and not told to Kafka yet: send it again"
-            raise Refused(503, again, headers={"Retry-After": "5"}) from None
     if acted.result is Result.UNKNOWN:
         raise Refused(404, "no such item", field="item_id")
     if acted.result is not Result.DONE:
         raise Refused(409, ": ".join(filter(None, (acted.result.value, acted.detail))), field="item_id")
+    try:
+        await announce(item_id, desk.queue, lambda settled: _publish(settled, doors))
+    except DependencyDown:
+        again = "it is done, and not told to Kafka yet: send it again"
+        raise Refused(503, again, headers={"Retry-After": "5"}) from None
     return Done(item_id=item_id, actor=person, detail=acted.detail)
 
 
