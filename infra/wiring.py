@@ -11,10 +11,12 @@ from functools import cached_property
 from pathlib import Path
 
 import httpx
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from infra.clock import SystemClock
 from infra.crm import Row, customers_of
-from infra.embeddings.remembered import Remembered, TokenEmbedder
+from infra.embeddings.remembered import Remembered
+from infra.embeddings.shelf import Shelf
 from infra.helpdesk.channels import ByChannel
 from infra.helpdesk.chat import ChatReplies
 from infra.helpdesk.recorded import RecordedHelpdesk
@@ -22,6 +24,7 @@ from infra.helpdesk.scripted import ScriptedHelpdesk
 from infra.helpdesk.smtp import SmtpReplies, SmtpServer
 from infra.helpdesk.webhook import WebhookHelpdesk
 from infra.helpdesk.whatsapp import WhatsApp
+from infra.knowledge import Article
 from infra.outcome_webhook import OutcomeWebhook
 from infra.postgres.conversations import PostgresConversations
 from infra.postgres.customers import PostgresCustomers
@@ -118,7 +121,7 @@ class Adapters:
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @cached_property
-    def embedder(self) -> TokenEmbedder:
+    def embedder(self) -> Remembered:
         """Sentence embeddings."""
         return embedder_of(self.settings)
 
@@ -318,11 +321,25 @@ async def open_adapters(
         yield adapters
 
 
-def embedder_of(settings: Settings) -> TokenEmbedder:
-    """Sentence embeddings; the first time on a machine their graph is built, in a few seconds."""
+def embedder_of(settings: Settings, *, threads: int = 1) -> Remembered:
+    """Sentence embeddings; the first time on a machine their graph is built, in a few seconds.
+
+    `threads` texts are computed at a time. BLAS keeps to one thread from here on: these matrices are small, and on a
+    busy machine two threads wait for each other, fifty times as long as the product takes.
+    """
     from infra.embeddings.minilm import MiniLM
 
-    return Remembered(MiniLM(settings.home / "cache"))
+    threadpool_limits(1, user_api="blas")
+    minilm = MiniLM(settings.home / "cache", threads)
+    return Remembered(minilm, shelf=Shelf(settings.home / "cache" / f"{minilm.graph}.shelf"))
+
+
+async def keep(embedder: Remembered, articles: Iterable[Article]) -> None:
+    """Compute what answering from these articles needs of them, once for all processes of this home."""
+    from infra.models.helpcentre import texts_of as texts_of_articles
+
+    texts = texts_of_articles(articles)
+    await embedder.keep(texts.whole, texts.tokens)
 
 
 @dataclass(frozen=True)

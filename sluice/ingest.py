@@ -12,7 +12,7 @@ from infra.postgres.ingest import IngestReport, Retire, TooManyRetired, ingest, 
 from infra.postgres.pool import open_pool
 from infra.settings import Settings
 from infra.versions import VersionTaken
-from infra.wiring import embedder_of
+from infra.wiring import embedder_of, keep
 from sluice.reach import owner_url
 from sluice.terminal import USAGE, AsJson, console, fail, print_json, read_settings, run, stderr
 
@@ -96,7 +96,10 @@ async def _ingest(settings: Settings, task: Task) -> tuple[IngestReport | None, 
         bring = rehearse if task.dry_run else ingest
         report = None
         if articles is not None:
-            report = await bring(pool, embedder_of(settings), articles, retire=task.retire)
+            embedder = embedder_of(settings)
+            report = await bring(pool, embedder, articles, retire=task.retire)
+            if not task.dry_run and task.retire is not Retire.NONE:  # the whole help centre
+                await keep(embedder, articles)
         return report, len(rows) if task.dry_run else await load_customers(pool, rows)
     finally:
         await pool.close()

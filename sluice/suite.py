@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,15 +11,12 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from evals.dataset import Halves, Suite, SuiteError, halves, load_suite
-from evals.train.gate import train_gate
-from evals.train.policy import policy_for
-from evals.train.router import train_router
-from infra.embeddings.remembered import TokenEmbedder
+from infra.embeddings.remembered import Remembered
 from infra.knowledge import read_articles
 from infra.postgres.ingest import Retire, ingest, load_customers
 from infra.postgres.pool import open_pool
 from infra.settings import Settings, load_settings
-from infra.wiring import POLICY
+from infra.wiring import POLICY, keep
 from sluice.terminal import USAGE, fail
 
 DATASETS = Path(__file__).parent.parent / "evals" / "datasets"
@@ -53,10 +50,11 @@ def settings_of(suite: Suite) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(file).items() if value} if file.is_file() else {}
 
 
-async def prepare(suite: Suite, settings: Settings, embedder: TokenEmbedder, say: Say) -> Prepared:
+async def prepare(suite: Suite, settings: Settings, embedder: Remembered, say: Say) -> Prepared:
     """Train the router and the verifier on the suite's training half, unless that was done with the same data.
 
     A suite without a policy of its own gets one proposed from the bands of the training half; it says what it rests on.
+    The two are trained at once: one embeds while the other fits. Their libraries are imported for that alone.
     """
     parted = halves(suite)
     directory = settings.artefacts / suite.name
@@ -66,15 +64,30 @@ async def prepare(suite: Suite, settings: Settings, embedder: TokenEmbedder, say
         directory.mkdir(parents=True, exist_ok=True)
         mark.unlink(missing_ok=True)
         say(f"training on {len(parted.train)} tickets of {suite.name} ({parted.rule}); the others are held out")
-        router = await train_router(suite, directory, embedder, progress=say, on=datetime.now(UTC).date())
-        await asyncio.to_thread(train_gate, suite, directory, embedder, progress=say)
+        predicted = await _trained(suite, directory, embedder, say)
         if suite.policy is None and suite.name not in OWN_POLICY:
+            from evals.train.policy import policy_for
+
             base = POLICY.read_text(encoding="utf-8")
-            (directory / "policy.toml").write_text(policy_for(suite, router.predicted, base))
+            (directory / "policy.toml").write_text(policy_for(suite, predicted, base))
         mark.write_text(json.dumps(wanted))
     learned = directory / "policy.toml"
     policy = suite.policy or (learned if learned.is_file() else POLICY)
     return Prepared(directory, policy, f"{len(parted.train)} tickets of {suite.name}: {parted.rule}")
+
+
+async def _trained(suite: Suite, directory: Path, embedder: Remembered, say: Say) -> Mapping[str, str]:
+    """Train both parts; the intents that the router names, by ticket."""
+    from evals.train.gate import train_gate
+    from evals.train.router import train_router
+
+    def router() -> Mapping[str, str]:
+        today = datetime.now(UTC).date()
+        return asyncio.run(train_router(suite, directory, embedder, progress=say, on=today)).predicted
+
+    gate = asyncio.to_thread(train_gate, suite, directory, embedder, progress=say)
+    predicted, _ = await asyncio.gather(asyncio.to_thread(router), gate)
+    return predicted
 
 
 def _digest(suite: Suite, parted: Halves) -> str:
@@ -101,12 +114,13 @@ def _code_digest() -> str:
     return digest.hexdigest()
 
 
-async def load(suite: Suite, owner_url: str, embedder: TokenEmbedder, say: Say) -> None:
+async def load(suite: Suite, owner_url: str, embedder: Remembered, say: Say) -> None:
     """Put the suite's help centre and customers into a database of its own; what did not change stays untouched."""
     pool = await open_pool(owner_url, size=1)
     try:
         articles = [article for path in suite.articles for article in read_articles(path)]
         report = await ingest(pool, embedder, articles, retire=Retire.ANY)
+        await keep(embedder, articles)
         customers = await load_customers(pool, suite.customers)
         say(f"{len(articles)} articles, {report.sections} sections, {report.embedded} embedded; {customers} customers")
     finally:

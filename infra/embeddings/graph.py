@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
-HIDDEN = 384
+from infra.embeddings.minilm import HIDDEN
+
 HEADS = 12
 LAYERS = 6
 EPSILON = 1e-12  # of layer normalisation

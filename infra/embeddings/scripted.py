@@ -7,6 +7,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.embeddings.remembered import Embedding
+
 WORD = re.compile(r"\w+")
 
 Vectors = NDArray[np.float32]
@@ -28,6 +30,11 @@ class HashingEmbedder:
     async def embed_tokens(self, texts: Sequence[str]) -> list[Vectors]:
         """One unit vector a word, texts as lists of rows."""
         return self.token_vectors(texts)
+
+    async def embed_both(self, texts: Sequence[str]) -> list[Embedding]:
+        """What `embed` and `embed_tokens` give."""
+        wholes, tokens = self.vectors(texts).tolist(), self.token_vectors(texts)
+        return [Embedding(whole, rows) for whole, rows in zip(wholes, tokens, strict=True)]
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """texts × dimensions, unit rows."""

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log, log1p
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ NEIGHBOUR = 0.75  # share of the best sentence's score that makes a neighbour pa
 MARGIN = 0.06  # a second section this close to the best is quoted too
 AT_ONCE = 2  # drafts at a time; the embedder computes one text after the other
 WINDOW, SECOND_WINDOW = (4, 80), (2, 50)  # sentences and words at most
+REMEMBERED = 8_192  # texts of sections whose words are kept
 CONTEXT = 2  # sentences at least, where the section has them
 
 
@@ -79,17 +81,16 @@ class LocalExtractive:
 
     async def _sections(self, request: DraftRequest) -> "list[Section]":
         question = Question.of(request.question)
-        cut = [(passage, tuple(filter(_fits, units(passage.text)))) for passage in request.passages]
-        cut = [(passage, pieces) for passage, pieces in cut if pieces]
+        cut = [(passage, pieces) for passage in request.passages if (pieces := _pieces(passage.text))]
         asked = [question.text, question.asked]
         texts = [text for passage, pieces in cut for text in _embedded(passage, pieces)]
         vectors = dict(zip(texts, np.asarray(await self._embedder.embed(texts), np.float32), strict=True))
-        nearest = await self._nearest(asked, [_whole(passage) for passage, _ in cut])
+        nearest = await self._nearest(asked, [whole_of(passage) for passage, _ in cut])
         fitting = _Fitting(
             question,
             np.asarray(await self._embedder.embed(asked), np.float32),
             words=_idf([_words(passage, piece) for passage, pieces in cut for piece in pieces]),
-            grams=_idf([_grams(_whole(passage)) for passage, _ in cut]),
+            grams=_idf([_grams(whole_of(passage)) for passage, _ in cut]),
         )
         return [
             fitting.section(
@@ -138,14 +139,14 @@ class _Fitting:
         whole, asked = self.asked
         sentences = vectors[2:]
         measured = np.array([self.question.measures(piece.text) for piece in pieces], np.float32)
-        stemmed = stems(self.question.text)
+        stemmed = _stems(self.question.text, "")
         covered = np.array([_share(stemmed, _words(passage, piece), self.words) for piece in pieces])
         score = (
             prior
             + SENTENCE * (sentences @ whole).max()
             + ASKED_SENTENCE * (sentences @ asked).max()
             + np.array([HEADING, TITLE]) @ (vectors[:2] @ whole)
-            + SPELLING * _share(_grams(self.question.text), _grams(_whole(passage)), self.grams)
+            + SPELLING * _share(_grams(self.question.text), _grams(whole_of(passage)), self.grams)
             + MEASURE * measured.max()
         )
         fit = sentences @ (whole + asked) / 2 + WORDS * covered + MEASURE * measured
@@ -155,6 +156,12 @@ class _Fitting:
 # -- the answer
 
 LONGEST_TEXT, LONGEST_QUOTE = 1_000, 2_000  # characters, as `DraftSentence` allows
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _pieces(text: str) -> tuple[Unit, ...]:
+    """The sentences of a section that may be quoted."""
+    return tuple(filter(_fits, units(text)))
 
 
 def _fits(piece: Unit) -> bool:
@@ -255,8 +262,14 @@ class Question:
 # -- words
 
 
-def _whole(passage: ShownPassage) -> str:
+def whole_of(passage: ShownPassage) -> str:
+    """A passage as it is compared token by token."""
     return f"{passage.title}: {passage.heading}. {passage.text}"
+
+
+def embedded_of(passage: ShownPassage) -> list[str]:
+    """What is embedded of a passage as a whole."""
+    return _embedded(passage, _pieces(passage.text))
 
 
 def _embedded(passage: ShownPassage, pieces: Sequence[Unit]) -> list[str]:
@@ -265,9 +278,15 @@ def _embedded(passage: ShownPassage, pieces: Sequence[Unit]) -> list[str]:
 
 
 def _words(passage: ShownPassage, piece: Unit) -> frozenset[str]:
-    return stems(piece.text) | stems(passage.heading)
+    return _stems(piece.text, passage.heading)
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _stems(sentence: str, heading: str) -> frozenset[str]:
+    return stems(sentence) | stems(heading)
+
+
+@lru_cache(maxsize=REMEMBERED)
 def _grams(text: str) -> frozenset[str]:
     words = [f" {word} " for word in re.findall(r"[a-z0-9]+", text.lower())]
     return frozenset(word[at : at + 4] for word in words if len(word) > 4 for at in range(len(word) - 3))

@@ -170,12 +170,13 @@ def _cited(at: int, aligned: Sequence[Aligned | None], cited: Sequence[Source | 
         aligned=own,
         vetoes=vetoes(own, told),
         answer=" ".join(dict.fromkeys(spans)),
-        section=_section(source),
+        section=section_of(source),
     )
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _section(source: Source) -> Section:
+def section_of(source: Source) -> Section:
+    """A passage as the verifier reads it."""
     whole = f"{source.heading}. {source.text}"  # as the local answerer embeds it: a shared cache serves both
     return Section(whole, plain(source.heading), plain(source.text))
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from evals.dataset import Suite
-from infra.embeddings.remembered import TokenEmbedder
+from infra.embeddings.remembered import Remembered
 from infra.kafka.security import Brokers
 from infra.settings import Settings, load_settings
 from infra.wiring import embedder_of
@@ -51,7 +51,7 @@ def running(settings: Settings, suite: Suite, say: Say) -> Iterator[Stack]:
     try:
         services = start_services(settings, allow_memory=True, say=say)
         # One cache for all demos: the embedding graph is the same.
-        embedder = embedder_of(settings)
+        embedder = embedder_of(settings, threads=os.cpu_count() or 1)
         prepared = run_async(_prepare(suite, settings, services, embedder, say))
         os.environ |= {"SLUICE_MODELS_DIR": str(prepared.models_dir), "SLUICE_POLICY": str(prepared.policy)}
         if services.kafka.kind == "memory":
@@ -65,7 +65,7 @@ def running(settings: Settings, suite: Suite, say: Say) -> Iterator[Stack]:
         stop_stack(settings)
 
 
-async def _prepare(suite: Suite, settings: Settings, services: Services, embedder: TokenEmbedder, say: Say) -> Prepared:
+async def _prepare(suite: Suite, settings: Settings, services: Services, embedder: Remembered, say: Say) -> Prepared:
     prepared = await prepare(suite, settings, embedder, say)
     await load(suite, services.postgres.owner_url, embedder, say)
     return prepared

@@ -8,6 +8,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner, Result
 
+from infra.embeddings.remembered import Remembered
 from infra.embeddings.scripted import HashingEmbedder
 from sluice.ingest import ingest_articles
 
@@ -23,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(database: str, monkeypatch: pytest.MonkeyPatch) -> Command:
-    monkeypatch.setattr("sluice.ingest.embedder_of", lambda settings: HashingEmbedder())
+    monkeypatch.setattr("sluice.ingest.embedder_of", lambda settings: Remembered(HashingEmbedder()))
     app = Typer()
     app.command()(ingest_articles)
     return lambda *arguments: CliRunner().invoke(app, [*map(str, arguments)], env={"DATABASE_URL": database})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from infra.embeddings.remembered import Remembered, Vectors
+from infra.embeddings.remembered import Embedding, Remembered
 from infra.embeddings.scripted import HashingEmbedder
 
 
@@ -15,13 +15,9 @@ class Counting(HashingEmbedder):
         super().__init__()
         self.asked: list[str] = []
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    async def embed_both(self, texts: Sequence[str]) -> list[Embedding]:
         self.asked += texts
-        return await super().embed(texts)
-
-    async def embed_tokens(self, texts: Sequence[str]) -> list[Vectors]:
-        self.asked += texts
-        return await super().embed_tokens(texts)
+        return await super().embed_both(texts)
 
 
 async def test_a_text_is_computed_once_however_often_it_is_asked_for() -> None:
@@ -30,6 +26,22 @@ async def test_a_text_is_computed_once_however_often_it_is_asked_for() -> None:
     first = await remembered.embed(["a", "b", "a"])
     assert await remembered.embed(["b", "a"]) == [first[1], first[0]]
     assert counting.asked == ["a", "b"]
+
+
+async def test_one_pass_serves_a_text_and_its_tokens() -> None:
+    counting = Counting()
+    remembered = Remembered(counting)
+    await remembered.embed(["where is it"])
+    await remembered.embed_tokens(["where is it", "how long"])
+    await remembered.embed(["how long"])
+    assert counting.asked == ["where is it", "how long"]
+
+
+async def test_white_space_alone_makes_no_other_text() -> None:
+    counting = Counting()
+    remembered = Remembered(counting)
+    assert await remembered.embed([" where\nis  it "]) == await remembered.embed(["where is it"])
+    assert counting.asked == ["where is it"]
 
 
 async def test_what_it_gives_is_what_the_embedder_gives() -> None:
