@@ -10,6 +10,10 @@ DEMO := $(VENV)/demo.stamp
 DEV := $(VENV)/dev.stamp
 CODE := schemas processors infra streams evals loadtest sluice
 
+# Compiled modules are kept, also where the environment (many container images) says not to: without them each process
+# compiles two thousand, and starts four seconds later.
+export PYTHONDONTWRITEBYTECODE :=
+
 # The first Python that runs and is new enough, the locks' own version before others. A version manager's shim may
 # exist and still refuse to run.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
