@@ -8,6 +8,8 @@ from uuid import UUID
 
 from schemas.outcome import TERMINAL, Outcome, TicketSettled
 
+END_TO_END = "end to end"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -65,6 +67,49 @@ def summarise(accepted: Mapping[UUID, datetime], events: Iterable[TicketSettled]
         p95_ms=percentile(waits, 95),
         cost_usd=sum(event.cost_usd for event in settled.values()),
     )
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a duration spreads, in milliseconds."""
+
+    count: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """The percentiles of durations in milliseconds; None where there are no values."""
+    ordered = sorted(values)
+    p50, p95, p99 = (percentile(ordered, percent) for percent in (50, 95, 99))
+    return Spread(len(ordered), p50, p95, p99, ordered[-1] if ordered else None)
+
+
+def by_stage(intended: Mapping[UUID, datetime], events: Iterable[TicketSettled]) -> dict[str, Spread]:
+    """From the intended time of a ticket to the end of its work in each stage, and to its terminal event."""
+    reached: dict[str, list[float]] = {}
+    for ticket, event in terminal(events).items():
+        if (start := intended.get(ticket)) is None:
+            continue
+        for step in event.steps:
+            done = (step.started_at - start).total_seconds() * 1000 + step.took_ms
+            reached.setdefault(step.stage.value, []).append(done)
+        reached.setdefault(END_TO_END, []).append((event.settled_at - start).total_seconds() * 1000)
+    return {stage: spread(values) for stage, values in reached.items()}
+
+
+def over_time(
+    intended: Mapping[UUID, datetime], events: Iterable[TicketSettled], start: datetime, bucket: float
+) -> list[tuple[float, Spread]]:
+    """End-to-end latency by the intended time: (seconds after the start, spread) per bucket of so many seconds."""
+    buckets: dict[int, list[float]] = {}
+    for ticket, event in terminal(events).items():
+        if (due := intended.get(ticket)) is not None:
+            place = int((due - start).total_seconds() // bucket)
+            buckets.setdefault(place, []).append((event.settled_at - due).total_seconds() * 1000)
+    return [(place * bucket, spread(values)) for place, values in sorted(buckets.items())]
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:

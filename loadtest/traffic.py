@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -68,6 +68,75 @@ async def _post(client: httpx.AsyncClient, posting: Posting) -> Accepted:
     if response.status_code != httpx.codes.ACCEPTED:
         raise Refused(f"{posting.name}: {response.status_code} {response.text}")
     return Accepted(posting.name, UUID(response.json()["ticket_id"]), datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A posting, and when it is meant to be sent."""
+
+    posting: Posting
+    due: float  # seconds after the start
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of a timed posting. Latency counts from `intended`, whenever it could really be sent."""
+
+    name: str
+    intended: datetime
+    ticket_id: UUID | None  # None: the edge never took it
+    status: int  # the last answer; 0: none came
+    tries: int
+
+
+async def post_on_time(
+    base_url: str,
+    key: str,
+    timed: Sequence[Timed],
+    *,
+    on_sent: Callable[[Sent], None],
+    tries: int = 8,
+) -> list[Sent]:
+    """Post each at its own time, whether those before have been answered or not: an open loop.
+
+    Postings of one conversation keep their order. 429, 5xx and no answer are tried again, under the same id.
+    """
+    lanes: dict[str, asyncio.Lock] = {item.posting.conversation: asyncio.Lock() for item in timed}
+    headers = {"Authorization": f"Bearer {key}"}
+    limits = httpx.Limits(max_connections=200)
+    loop, start = asyncio.get_running_loop(), datetime.now(UTC)
+    began = loop.time()
+    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=30, limits=limits) as client:
+
+        async def one(item: Timed) -> Sent:
+            async with lanes[item.posting.conversation]:
+                sent = await _post_patiently(client, item.posting, start + timedelta(seconds=item.due), tries)
+            on_sent(sent)
+            return sent
+
+        async with asyncio.TaskGroup() as group:
+            tasks = []
+            for item in timed:
+                await asyncio.sleep(max(0.0, began + item.due - loop.time()))
+                tasks.append(group.create_task(one(item)))
+    return [task.result() for task in tasks]
+
+
+async def _post_patiently(client: httpx.AsyncClient, posting: Posting, intended: datetime, tries: int) -> Sent:
+    status = 0
+    for tried in range(1, tries + 1):
+        try:
+            response = await client.post(posting.path, content=posting.content, headers=dict(posting.headers))
+        except httpx.TransportError:
+            status = 0
+        else:
+            status = response.status_code
+            if status == httpx.codes.ACCEPTED:
+                return Sent(posting.name, intended, UUID(response.json()["ticket_id"]), status, tried)
+            if status < 500 and status != httpx.codes.TOO_MANY_REQUESTS:
+                return Sent(posting.name, intended, None, status, tried)
+        await asyncio.sleep(min(0.2 * 2**tried, 5.0))
+    return Sent(posting.name, intended, None, status, tries)
 
 
 MESSAGE_IDS = re.compile(rb"^(message-id|in-reply-to|references):(?:.*(?:\r?\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
