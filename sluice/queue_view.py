@@ -69,24 +69,26 @@ def list_table(items: Sequence[Queued], now: datetime) -> RenderableType:
     if not items:
         return Text("The queue: nothing that matches")
     table = Table(title="The people's queue", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("item", "kind", "age", "due", "channel", "intent", "who"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("subject and reason", overflow="ellipsis", no_wrap=True, ratio=1)
+    for name, width in (("item", SHORT), ("kind, who", 9), ("age", 6), ("due", 9)):
+        table.add_column(name, no_wrap=True, min_width=width)
+    table.add_column("about", overflow="ellipsis", no_wrap=True, ratio=1)
     for item in items:
-        about = Text.assemble(
-            (plain(item.subject).replace("\n", " ") or "(no subject)"), ("  " + plain(item.reason), "dim")
-        )
         table.add_row(
             str(item.item_id)[:SHORT],
-            Text(item.kind.value, style=KIND[item.kind]),
+            Text.assemble((item.kind.value, KIND[item.kind]), "\n", who(item)),
             span((now - item.opened_at).total_seconds()),
             due(item, now),
-            item.channel.value if item.channel else "",
-            plain(item.intent or ""),
-            who(item),
-            about,
+            _about(item),
         )
     return table
+
+
+def _about(item: Queued) -> Text:
+    """What it is about, in a line, and in another where it comes from and why it is here."""
+    place = ", ".join(filter(None, (item.channel.value if item.channel else "", item.intent)))
+    why = f"{place}: {item.reason}" if place else item.reason
+    subject, reason = (" ".join(plain(text).split()) for text in (item.subject or "(no subject)", why))
+    return Text.assemble(subject, (f"\n{reason}", "dim"))
 
 
 def item_view(item: QueueItem, now: datetime) -> RenderableType:
