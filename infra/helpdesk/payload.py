@@ -12,10 +12,11 @@ Payload = dict[str, Any]
 
 
 def reply_payload(reply: Reply) -> Payload:
-    """A reply to the customer: its text, and the source of each sentence."""
+    """A reply to the customer: its author (`bot`, or a person's name), its text, and the source of each sentence."""
     return {
         "key": reply.key,
         "ticket": _ticket(reply.ticket),
+        "actor": reply.actor,
         "text": reply.text,
         "sentences": [sentence.model_dump(mode="json") for sentence in reply.sentences],
     }
