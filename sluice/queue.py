@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-import click
 import typer
 from rich.markup import escape
 
@@ -397,7 +396,7 @@ async def _edited(item_id: UUID, desk: PeopleDesk) -> str:
     draft = case_of(item.event).draft if item else None
     if not os.isatty(0):
         fail("no terminal to edit in: give the text by --file", USAGE)
-    text = click.edit(draft or "", extension=".txt")
+    text = typer.edit(draft or "", extension=".txt")
     if text is None or not text.strip():
         fail("nothing was saved, so nothing is sent", USAGE)
     return text
