@@ -1,8 +1,12 @@
 """`sluice queue`: what waits for a person, and what they do with it."""
 
+import asyncio
 import getpass
 import os
+import shlex
+import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -49,6 +53,7 @@ from sluice.terminal import (
     print_json,
     read_settings,
     run,
+    stderr,
 )
 
 HELD = 4  # exit code: another person has it
@@ -254,11 +259,17 @@ def edit_item(
     kept = keep is None or keep
 
     async def work(found: UUID, me: str, desk: PeopleDesk) -> Acted:
-        text = _text(file) if file else await _edited(found, desk)
+        text = _text(file) if file else await _edited(found, me, desk)
+        done = False
         try:
-            return await edit(found, me, text, desk, keep=kept)
+            acted = await edit(found, me, text, desk, keep=kept)
+            done = acted.result is Result.DONE
         except ValueError as error:
             fail(str(error), USAGE)
+        finally:
+            if not (done or file):
+                stderr.print(f"your text is kept: --file {_keep(text)}", highlight=False, soft_wrap=True)
+        return acted
 
     _do(item, person, work, "sent", as_json)
 
@@ -322,7 +333,7 @@ def _do(item: str, person: str, work: Work, done: str, as_json: bool) -> None:
             {"item_id": found, "result": acted.result, "detail": acted.detail, "published": not told, "act": settled}
         )
     if acted.result is not Result.DONE:
-        fail(f"{str(found)[:SHORT]}: {escape(said(acted))}", HELD if acted.result is Result.HELD else WRONG)
+        fail(f"{str(found)[:SHORT]}: {escape(said(acted))}", _code(acted))
     if told:
         fail(f"{done}, but not told to Kafka ({told}); the same command again tells it", DOWN)
     if not as_json:
@@ -390,16 +401,45 @@ def _text(file: str) -> str:
         fail(f"--file {file}: {error}", USAGE)
 
 
-async def _edited(item_id: UUID, desk: PeopleDesk) -> str:
-    """The draft as the person leaves it in their editor."""
+async def _edited(item_id: UUID, me: str, desk: PeopleDesk) -> str:
+    """The draft as the person leaves it in their editor; nobody writes an answer to what they do not hold."""
     item = await desk.queue.get(item_id)
+    if item is not None and item.queued.state is ItemState.CLOSED:
+        return "closed"  # an act done again needs no text
+    holder = item.queued.held_by if item else None
+    if holder != me:
+        fail(f"{holder} has it" if holder else "it is not yours: take it first", HELD if holder else WRONG)
     draft = case_of(item.event).draft if item else None
     if not os.isatty(0):
         fail("no terminal to edit in: give the text by --file", USAGE)
-    text = typer.edit(draft or "", extension=".txt")
-    if text is None or not text.strip():
-        fail("nothing was saved, so nothing is sent", USAGE)
+    text = await asyncio.to_thread(_in_editor, draft or "")
+    if not text.strip() or text.strip() == (draft or "").strip():
+        fail("nothing was written, so nothing is sent; `approve` sends a draft as it is", USAGE)
     return text
+
+
+def _in_editor(draft: str) -> str:
+    """What is saved in the person's editor."""
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    with tempfile.TemporaryDirectory(prefix="sluice-") as folder:
+        path = Path(folder) / "answer.txt"
+        path.write_text(draft + "\n", encoding="utf-8")
+        try:
+            subprocess.run([*editor, str(path)], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            fail(f"$EDITOR: {error}; or give the text by --file", USAGE)
+        return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _keep(text: str) -> str:
+    """A file of its own with what was written and not sent."""
+    with tempfile.NamedTemporaryFile("w", prefix="sluice-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        file.write(text)
+    return file.name
+
+
+def _code(acted: Acted) -> int:
+    return HELD if acted.result is Result.HELD else WRONG
 
 
 def _person(settings: Settings, given: str) -> str:
