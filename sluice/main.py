@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Place] = {
     "switch": Place("switch", "app", RUN, "The kill switch: what may be sent without a person."),
     "queue": Place("queue", "app", RUN, "The people's queue: what waits for a person, and what they do with it."),
     "trace": Place("trace", "trace", LOOK, "Show a ticket's whole way, with times and decisions."),
+    "loadtest": Place("loadtest", "app", LOOK, "Send a day of tickets and measure what comes out."),
     "dead": Place("dead", "app", LOOK, "Dead letters: list them, show one, redrive them."),
     "eval": Place("eval", "evaluate", LOOK, "Run a labelled suite through the whole path, in this process."),
     "doctor": Place("doctor", "doctor", LOOK, "Say what is reachable, which versions run, and what to fix."),

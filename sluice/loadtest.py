@@ -1,0 +1,319 @@
+"""`sluice loadtest`: traffic from outside, measured by what comes out."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import psycopg
+import typer
+from confluent_kafka import KafkaException
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+
+from evals.dataset import LabelledTicket, Suite
+from infra.kafka.admin import Admin
+from infra.kafka.reader import Reader
+from infra.kafka.security import Brokers
+from infra.settings import Settings, SettingsError
+from loadtest.day import Arrival, Shape, busiest, plan
+from loadtest.measure import END_TO_END, by_stage, over_time, spread, summarise, terminal
+from loadtest.plot import draw
+from loadtest.traffic import Sent, Timed, post_on_time
+from processors.errors import DependencyDown
+from schemas.codec import Undecodable, decode
+from schemas.outcome import TicketSettled
+from schemas.topics import STAGES, Topic
+from sluice.demo.follow import posting_of
+from sluice.demo.stack import home_of, running
+from sluice.reach import api_keys, brokers_of, database_of, edge_url, unready
+from sluice.suite import SHOP, open_suite
+from sluice.terminal import DOWN, USAGE, WRONG, AsJson, aside, commands, console, fail, print_json, read_settings
+from sluice.terminal import run as run_async
+from streams.stage import group_of
+
+DAY = 24 * 3600.0  # seconds
+SAMPLE = 2.0  # seconds between two looks at the lag
+QUIET = 60.0  # seconds without news after which what is missing counts as lost
+BUCKETS = 48  # of the picture
+
+app = commands("Traffic from outside: a day of tickets, measured by what comes out.")
+
+
+@app.callback()
+def loadtest() -> None:
+    """Keeps `day` a command of its own while it is the only one."""
+
+
+@dataclass
+class Day:
+    """What is known of a day while it runs."""
+
+    tickets: int
+    speed: float
+    sent: list[Sent] = field(default_factory=list)
+    events: list[TicketSettled] = field(default_factory=list)
+    lag: dict[str, list[tuple[float, int]]] = field(default_factory=dict)  # stage → (seconds after the start, messages)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def intended(self) -> dict[UUID, datetime]:
+        """When each ticket that was taken was meant to be sent."""
+        return {sent.ticket_id: sent.intended for sent in self.sent if sent.ticket_id is not None}
+
+    @property
+    def missing(self) -> int:
+        """Tickets taken and not settled yet."""
+        return len(self.intended.keys() - terminal(self.events).keys())
+
+
+@dataclass(frozen=True)
+class Target:
+    """The stack under load."""
+
+    settings: Settings
+    brokers: Brokers
+    database: str | None  # as the auditor; None where it cannot be asked for double sends
+
+
+@app.command()
+def day(
+    speed: Annotated[float, typer.Option(min=1, help="How much faster than life: 60 makes a day 24 minutes.")] = 60.0,
+    tickets: Annotated[int, typer.Option(min=1, help="Tickets of the day.")] = 5000,
+    bursts: Annotated[int, typer.Option(min=0, help="Bursts of six minutes at ten times the rate.")] = 3,
+    seed: Annotated[int, typer.Option(help="The same seed is the same day.")] = 1,
+    data: Annotated[str, typer.Option(help="The suite whose tickets are sent: a folder, or `shop`.")] = SHOP,
+    start: Annotated[
+        bool, typer.Option(help="Start a stack of its own for the suite; else the running one is used.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Where the figures and the pictures go.")] = Path("var/loadtest"),
+    as_json: AsJson = False,
+) -> None:
+    """Send a seeded day of tickets through the edge, open loop, and measure what comes out.
+
+    Latency counts from the time a ticket was meant to be sent. Exit code 1 if anything was lost or sent twice. The
+    figures stand in OUT/day-SEED.json, latency and lag over the day in OUT/day-SEED.svg and OUT/day-SEED-lag.svg.
+
+    Examples:
+
+      sluice loadtest day --start
+
+      sluice loadtest day --speed 240 --tickets 500 --seed 7 --json
+    """
+    suite = open_suite(data)
+    arrivals = plan(seed, Shape(tickets=tickets, bursts=bursts))
+    screen = aside(as_json)
+    screen.print(
+        f"{tickets} tickets in {DAY / speed / 60:.0f} minutes, at most {busiest(arrivals) * speed / 60:.0f} a second",
+        highlight=False,
+    )
+    with ExitStack() as stack:
+        target = _started(suite, stack, screen) if start else _running()
+        found = run_async(_live(target, suite, arrivals, speed, f"day{seed}-{int(time.time())}", screen))
+        report = _report(target, found, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"day-{seed}.json"
+    path.write_text(json.dumps(report, indent=2, default=str) + "\n")
+    _draw(found, path.with_suffix(".svg"))
+    if as_json:
+        print_json(report)
+    else:
+        _show(report)
+        console.print(f"figures: {path}; pictures: {path.with_suffix('.svg')} and {path.stem}-lag.svg", highlight=False)
+    raise typer.Exit(WRONG if report["lost"] or report["double_sent"] or report["never_taken"] else 0)
+
+
+def _running() -> Target:
+    settings = read_settings()
+    if (why := unready(edge_url(settings))) is not None:
+        fail(f"no edge at {edge_url(settings)} ({why}): run `sluice up`, or pass --start", DOWN)
+    if not any(key.scope == "service" for key in api_keys(settings)):
+        fail("no API key of scope service: set SLUICE_API_KEYS", USAGE)
+    try:
+        return _target(settings, database_of(settings))
+    except (DependencyDown, SettingsError) as error:
+        fail(str(error), DOWN)
+
+
+def _started(suite: Suite, stack: ExitStack, screen: Any) -> Target:  # noqa: ANN401 - a rich console
+    begun = stack.enter_context(
+        running(home_of(suite), suite, lambda line: screen.print(f"[dim]›[/] {line}", highlight=False))
+    )
+    return _target(begun.settings, begun.services.postgres.owner_url)
+
+
+def _target(settings: Settings, database: str) -> Target:
+    return Target(settings, brokers_of(settings), settings.database_url_for("auditor", database))
+
+
+# -- while it runs
+
+
+async def _live(
+    target: Target,
+    suite: Suite,
+    arrivals: Sequence[Arrival],
+    speed: float,
+    run: str,
+    screen: Any,  # noqa: ANN401
+) -> Day:
+    """Send, follow and sample until everything is settled, or nothing has come for a while."""
+    timed = timed_postings(suite, arrivals, speed, run)
+    found = Day(len(timed), speed)
+    key = next(key for key in api_keys(target.settings) if key.scope == "service").key.get_secret_value()
+    with Reader(target.brokers, [Topic.OUTCOME.value]) as reader, Live(console=screen, refresh_per_second=2) as live:
+        await asyncio.to_thread(lambda: list(reader.until_end()))  # what earlier runs left
+        found.began = datetime.now(UTC)
+        sending = asyncio.create_task(post_on_time(edge_url(target.settings), key, timed, on_sent=found.sent.append))
+        sampling = asyncio.create_task(_sample(target, found))
+        news = time.monotonic()
+        while not sending.done() or (found.missing and time.monotonic() - news < QUIET):
+            records = await asyncio.to_thread(reader.poll, 0.2)
+            if records:
+                news = time.monotonic()
+            for record in records:
+                _note(record.value, found)
+            live.update(_screen(found))
+        sampling.cancel()
+        await asyncio.wait([sampling])
+        await sending
+    return found
+
+
+def _note(value: bytes | None, found: Day) -> None:
+    try:
+        found.events.append(decode(TicketSettled, value))
+    except Undecodable:
+        return
+
+
+async def _sample(target: Target, found: Day) -> None:
+    """Ask the broker for every stage's lag, every few seconds."""
+    admin = Admin(target.brokers)
+    while True:
+        for stage in STAGES:
+            try:
+                lags = await asyncio.to_thread(admin.lag, group_of(stage))
+            except (KafkaException, TimeoutError):
+                continue
+            at = (datetime.now(UTC) - found.began).total_seconds()
+            found.lag.setdefault(stage.value, []).append((at, sum(lag.messages for lag in lags)))
+        await asyncio.sleep(SAMPLE)
+
+
+def timed_postings(suite: Suite, arrivals: Sequence[Arrival], speed: float, run: str) -> list[Timed]:
+    """What is posted when. A channel's tickets are the suite's of that channel in turn, each under an id of its own."""
+    pools = {channel: _of(suite, channel) for channel in {arrival.channel.value for arrival in arrivals}}
+    labels: list[LabelledTicket] = []
+    timed = []
+    for arrival in arrivals:
+        pool = pools[arrival.channel.value]
+        before = labels[arrival.follows] if arrival.follows is not None else None
+        drawn = pool[arrival.number % len(pool)]
+        name = f"{run}-{arrival.number}"
+        label = drawn.model_copy(update={"id": name, "follows": None, "conversation": name})
+        if before is not None:
+            whose = {"conversation": before.conversation, "customer_id": before.customer_id, "proved": before.proved}
+            label = label.model_copy(update=whose)
+        labels.append(label)
+        timed.append(Timed(posting_of(label, suite, name), arrival.at / speed))
+    return timed
+
+
+def _of(suite: Suite, channel: str) -> list[LabelledTicket]:
+    """The suite's tickets of a channel; where it has none, those of any."""
+    everything = [ticket for split in suite.tickets.values() for ticket in split if ticket.body.strip()]
+    return [ticket for ticket in everything if ticket.channel == channel] or everything
+
+
+def _screen(found: Day) -> Group:
+    clock = (datetime.now(UTC) - found.began).total_seconds() * found.speed
+    lately = found.events[-200:]
+    waits = spread(
+        (e.settled_at - found.intended[e.ticket_id]).total_seconds() * 1000
+        for e in lately
+        if e.ticket_id in found.intended
+    )
+    told = Table(
+        title=f"{min(clock, DAY) // 3600:02.0f}:{min(clock, DAY) % 3600 // 60:02.0f} of the day", title_justify="left"
+    )
+    for column in ("sent", "settled", "on their way", "p50 of late", "p95 of late", *(stage.value for stage in STAGES)):
+        told.add_column(column, justify="right")
+    told.add_row(
+        f"{len(found.sent)}/{found.tickets}",
+        str(len(found.intended) - found.missing),
+        str(found.missing),
+        _seconds(waits.p50_ms),
+        _seconds(waits.p95_ms),
+        *(str(found.lag[stage.value][-1][1]) if found.lag.get(stage.value) else "-" for stage in STAGES),
+    )
+    return Group(told)
+
+
+# -- afterwards
+
+
+def _report(target: Target, found: Day, seed: int) -> dict[str, Any]:
+    ours = found.intended
+    events = [event for event in found.events if event.ticket_id in ours]
+    counted = summarise(ours, events, _replies(target, set(ours)))
+    return {
+        "seed": seed,
+        "speed": found.speed,
+        **asdict(counted),
+        "never_taken": sum(sent.ticket_id is None for sent in found.sent),
+        "retried": sum(sent.tries > 1 for sent in found.sent),
+        "latency": {stage: asdict(told) for stage, told in by_stage(ours, events).items()},
+        "highest_lag": {stage: max(number for _, number in told) for stage, told in found.lag.items()},
+        "seconds": round((datetime.now(UTC) - found.began).total_seconds(), 1),
+    }
+
+
+def _replies(target: Target, ours: set[UUID]) -> list[str]:
+    """The key of every reply that reached the recorded helpdesk."""
+    if target.database is None:
+        return []
+    with psycopg.connect(target.database) as connection:
+        rows = connection.execute("select key, ticket_id from helpdesk_delivery where act = 'reply'").fetchall()
+    return [key for key, ticket in rows if ticket in ours]
+
+
+def _draw(found: Day, path: Path) -> None:
+    whole = DAY / found.speed
+    told = over_time(found.intended, found.events, found.began, whole / BUCKETS)
+    lag = {stage: [(_hour(at, whole), number) for at, number in seen] for stage, seen in found.lag.items()}
+    draw(path, latency=[(_hour(at, whole), spread) for at, spread in told], lag=lag)
+
+
+def _hour(at: float, whole: float) -> float:
+    return round(at / whole * 24, 3)
+
+
+def _show(report: Mapping[str, Any]) -> None:
+    table = Table(title="From the time it was meant to be sent", title_justify="left")
+    for column in ("stage", "p50", "p95", "p99", "longest", "highest lag"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for stage in (*(stage.value for stage in STAGES), END_TO_END):
+        told = report["latency"].get(stage)
+        if told is not None:
+            spreads = (_seconds(told[name]) for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms"))
+            table.add_row(stage, *spreads, str(report["highest_lag"].get(stage, "")))
+    console.print(table)
+    console.print(
+        f"{report['tickets']} tickets taken, {report['never_taken']} never, {report['settled']} settled: "
+        f"{report['auto_sent']} sent, {report['suggested']} suggested, {report['handed_off']} handed over, "
+        f"{report['superseded']} superseded; lost {report['lost']}, sent twice {report['double_sent']}, "
+        f"dead {report['dead']}",
+        highlight=False,
+    )
+
+
+def _seconds(milliseconds: float | None) -> str:
+    return "-" if milliseconds is None else f"{milliseconds / 1000:.2f} s"
