@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
+import httpx
 import psycopg
 import typer
 from confluent_kafka import KafkaException
@@ -132,7 +133,11 @@ def day(
 
 def _running() -> Target:
     settings = read_settings()
-    if (why := unready(edge_url(settings))) is not None:
+    try:
+        why = unready(f"{edge_url(settings)}/readyz")
+    except httpx.TransportError as error:
+        why = type(error).__name__
+    if why is not None:
         fail(f"no edge at {edge_url(settings)} ({why}): run `sluice up`, or pass --start", DOWN)
     if not any(key.scope == "service" for key in api_keys(settings)):
         fail("no API key of scope service: set SLUICE_API_KEYS", USAGE)
