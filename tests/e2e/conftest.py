@@ -54,6 +54,7 @@ WHATSAPP = {
 }
 
 
+CHAT = {"SLUICE_CHAT_SECRET": "a secret of the end-to-end tests' chat"}
 TRACE_PORT = 18790
 TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{TRACE_PORT}"}  # most tests run without anybody there
 
@@ -180,7 +181,7 @@ def stack() -> Iterator[Stack]:
 
 def _running(home: Path) -> Iterator[Stack]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
-    environ |= {"SLUICE_HOME": str(home), **PORTS, **MAIL, **WHATSAPP, **TRACES}
+    environ |= {"SLUICE_HOME": str(home), **PORTS, **MAIL, **WHATSAPP, **CHAT, **TRACES}
     settings = load_settings(environ)
     started = Stack(environ, httpx.Client(), "")
     mail_server = start_mail_server(environ)
