@@ -16,7 +16,8 @@ import hmac
 import json
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -115,6 +116,12 @@ def signed(body: bytes, secret: str) -> dict[str, str]:
 def create_whatsapp(account: Account, clock: Clock, client: httpx.AsyncClient | None = None) -> Starlette:
     """The ASGI app; `app.state.memory` is what it remembers. Its control routes are open: bind it to loopback."""
     meta = _Meta(account, clock, client or httpx.AsyncClient(), Memory())
+
+    @asynccontextmanager
+    async def closing(_: Starlette) -> AsyncIterator[None]:
+        async with meta.client:
+            yield
+
     routes = [
         Route("/customers/{customer}/messages", meta.write, methods=["POST"]),
         Route("/{version}/{number}/messages", meta.messages, methods=["POST"]),
@@ -123,7 +130,7 @@ def create_whatsapp(account: Account, clock: Clock, client: httpx.AsyncClient | 
         Route("/sent", meta.sent),
         Route("/faults", meta.faults, methods=["PUT"]),
     ]
-    app = Starlette(routes=routes, exception_handlers={ValidationError: _unreadable})
+    app = Starlette(routes=routes, exception_handlers={ValidationError: _unreadable}, lifespan=closing)
     app.state.memory = meta.memory
     return app
 

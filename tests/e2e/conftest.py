@@ -29,7 +29,8 @@ from schemas.outcome import TERMINAL, Outcome
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "evals" / "datasets" / "shop"
 SOON = 60.0  # seconds anything may take before a test fails
-PORTS = {"SLUICE_EDGE_PORT": "18700", "SLUICE_WORKER_PORT": "18701"}
+FIRST_PORT = int(os.environ.get("SLUICE_TEST_PORTS", "18700"))  # another one lets two runs share a machine
+PORTS = {"SLUICE_EDGE_PORT": str(FIRST_PORT), "SLUICE_WORKER_PORT": str(FIRST_PORT + 1)}
 MAIL = {
     "SLUICE_EMAIL_AUTHSERV_IDS": "mx.wrenfield.example",
     "SLUICE_EMAIL_MAILBOXES": "support@wrenfield.example",
@@ -44,7 +45,7 @@ MAIL_SERVER = "http://127.0.0.1:18831"
 META = Account(
     token="meta-token", secret="meta-secret", webhook=f"http://127.0.0.1:{PORTS['SLUICE_EDGE_PORT']}/v1/whatsapp"
 )
-META_PORT = 18720
+META_PORT = FIRST_PORT + 20
 WHATSAPP = {
     "WHATSAPP_API_URL": f"http://127.0.0.1:{META_PORT}/v23.0",
     "WHATSAPP_ACCESS_TOKEN": META.token,

@@ -14,12 +14,13 @@ from infra.clock import SystemClock
 from infra.scripted.whatsapp_server import signed, webhook_of
 from infra.settings import load_settings
 from processors.errors import DependencyDown
+from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
 from processors.ingress.whatsapp import MetaApp
 from schemas.event import Event
 from schemas.ingress import Proof, TicketReceived
 from schemas.topics import Topic
-from streams.ingress.doors import Doors, EdgeLimits
+from streams.ingress.doors import Doors, EdgeLimits, keys_of
 from streams.ingress.edge import create_edge
 from streams.ingress.outcomes import OutcomeView
 from streams.ingress.serve import options_of
@@ -53,7 +54,7 @@ def published() -> Published:
 def doors(published: Published) -> Doors:
     return Doors(
         publish=published,
-        keys={},
+        keys=keys_of([("s", ApiKey("shop", "service")), ("c", ApiKey("widget", "customer"))]),
         mailbox=Mailbox("support@shop.example"),
         outcomes=OutcomeView(),
         clock=SystemClock(),
@@ -127,6 +128,15 @@ async def test_every_message_of_a_signed_batch_is_a_ticket(
     assert [ticket.provider_message_id for ticket in published.tickets] == ["wamid.1", "wamid.2"]
     assert published.tickets[0].identity.proof is Proof.PHONE
     assert [step.stage for step in published.tickets[0].steps] == ["ingress"]
+
+
+@pytest.mark.parametrize(("key", "status"), [("s", 200), ("c", 404)])
+async def test_the_company_s_own_keys_may_ask_what_became_of_it(
+    client: httpx.AsyncClient, published: Published, key: str, status: int
+) -> None:
+    await post(client, webhook_of(NUMBER, [message()]))
+    answer = await client.get(f"/v1/tickets/{published.tickets[0].ticket_id}", headers={"X-API-Key": key})
+    assert answer.status_code == status
 
 
 async def test_a_batch_that_is_not_safe_as_a_whole_comes_again_as_the_same_tickets(
