@@ -74,7 +74,7 @@ def test_a_mistake_is_named_by_table_and_field(old: str, new: str, says: str) ->
     ("intent", "channel", "band", "line"),
     [
         ("order_status", Channel.EMAIL, Band.AUTO, "intents.order_status"),
-        ("order_status", Channel.WHATSAPP, Band.SUGGEST, "channels.whatsapp"),
+        ("order_status", Channel.HELPDESK, Band.SUGGEST, "channels.helpdesk"),
         ("order_status", Channel.UNKNOWN, Band.SUGGEST, "channels.unknown is not listed"),
         ("never_heard_of", Channel.EMAIL, Band.SUGGEST, "intents.never_heard_of is not listed"),
         ("legal_threat", Channel.WHATSAPP, Band.ESCALATE, "intents.legal_threat"),

@@ -128,7 +128,7 @@ async def test_what_cannot_be_read_goes_to_a_person(changes: dict[str, object], 
     [
         (ticket(marks=Marks(auto_reply=True)), SURE, PROVED, "automatic_message"),
         (ticket(), SURE, Admission(revision=1, customer_id="cus_0001", owner="person"), "owned_by_person"),
-        (ticket(channel=Channel.WHATSAPP), SURE, PROVED, "channels.whatsapp"),
+        (ticket(channel=Channel.HELPDESK), SURE, PROVED, "channels.helpdesk"),
         (ticket(), replace(SURE, intent="refund_request"), PROVED, "intents.refund_request"),
         (ticket(), replace(SURE, intent="new_topic"), PROVED, "intents.new_topic is not listed"),
         (ticket("Please cancel order W10023."), replace(SURE, intent="cancel_order"), PROVED, "action_requested"),
