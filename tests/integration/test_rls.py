@@ -11,6 +11,7 @@ from infra.settings import as_role
 ANN, BEN, NOBODY = (UUID(int=n) for n in (1, 2, 3))
 GUARDED = (
     "acknowledgement",
+    "act",
     "claim",
     "conversation",
     "crm_customer",
