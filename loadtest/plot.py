@@ -1,10 +1,9 @@
 """A day's load as a picture: latency and lag over the day, one SVG file."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import pygal
-from pygal.style import CleanStyle
+from typing import Any
 
 from loadtest.measure import Spread
 
@@ -32,7 +31,12 @@ def draw(
     chart.render_to_file(str(path.with_name(f"{path.stem}-lag.svg")))
 
 
-def _chart(title: str) -> pygal.XY:
+def _chart(title: str) -> Any:  # noqa: ANN401 - pygal has no types
+    finders = list(sys.meta_path)
+    import pygal
+    from pygal.style import CleanStyle
+
+    sys.meta_path[:] = finders  # pygal's own finder, for maps, speaks a protocol that Python 3.12 has removed
     return pygal.XY(
         title=title,
         x_title="hour of the day",
