@@ -33,6 +33,7 @@ POLL_MS = 200
 ASK_EVERY = 3.0  # seconds; a consumer that gets nothing does not tell an outage from a quiet topic
 ANSWERS_WITHIN = 5.0  # seconds
 SILENT = 15.0  # seconds without an answer after which Kafka counts as away
+BESIDE = frozenset({Outcome.CONFLICT, Outcome.ACKNOWLEDGED})  # another message's fate; a note that a person answers
 GONE_OUT = frozenset({Outcome.SENT, Outcome.APPROVED, Outcome.EDITED})  # their text has reached the customer
 
 logger = logging.getLogger(__name__)
@@ -93,10 +94,10 @@ class OutcomeView:
         self._keep(ticket.ticket_id, known)
 
     def settle(self, settled: TicketSettled) -> None:
-        """Remember an outcome; the latest stands. A conflict is another message's fate and hides nothing."""
+        """Remember an outcome; the latest stands, and what only goes with another hides nothing."""
         known = self._tickets.get(settled.ticket_id)
         account = settled.account or (known.account if known else None)
-        if account is None or (settled.outcome is Outcome.CONFLICT and known and known.outcome):
+        if account is None or (settled.outcome in BESIDE and known and known.outcome):
             return
         told = Known(
             account=account,

@@ -264,13 +264,16 @@ async def test_an_unknown_ticket_is_not_found(client: httpx.AsyncClient, path: s
     assert (answer.status_code, answer.json()["field"]) == (status, "ticket_id")
 
 
-def test_a_conflict_hides_no_outcome() -> None:
+@pytest.mark.parametrize(
+    ("outcome", "beside"), [(Outcome.SENT, Outcome.CONFLICT), (Outcome.HANDED_OFF, Outcome.ACKNOWLEDGED)]
+)
+def test_what_goes_beside_an_outcome_does_not_hide_it(outcome: Outcome, beside: Outcome) -> None:
     view, ticket = OutcomeView(), uuid4()
-    view.settle(settled(ticket, Outcome.SENT))
-    view.settle(settled(ticket, Outcome.CONFLICT, revision=0))
+    view.settle(settled(ticket, outcome))
+    view.settle(settled(ticket, beside, revision=0))
     known = view.get(ticket)
     assert known is not None
-    assert known.outcome is Outcome.SENT
+    assert known.outcome is outcome
 
 
 def test_a_later_act_does_not_unsend_the_reply() -> None:
