@@ -268,7 +268,8 @@ class Settings(BaseSettings):
     )
     switch_staleness: float = Field(
         5.0,
-        gt=0,
+        ge=1,
+        le=60,
         description="Age at which the last look at the switch counts as unknown, in seconds: nothing is sent.",
     )
     max_in_flight: int = Field(64, gt=0, description="Tickets a stage works on at the same time.")
