@@ -297,6 +297,22 @@ select chain, sequence, previous, record, hash from ledger order by chain, seque
 select scope_kind, scope_value, state, why, actor, set_at, sequence, topic_offset from switch
 order by scope_kind, scope_value;
 
+-- name: is_migrated
+-- Whether this database has the tables of Sluice.
+select to_regclass('kb_article') is not null;
+
+-- name: article_ids
+-- Every article that was ever published.
+select distinct article_id from kb_article;
+
+-- name: customer_ids
+-- Every customer.
+select customer_id from crm_customer;
+
+-- name: switch_stops
+-- The scopes in which something is stopped, and by whom.
+select scope_kind, scope_value, actor from switch where state <> 'auto';
+
 -- name: switch_set
 -- Set a scope or mirror a record of the topic; no row when it is ignored.
 select scope_kind, scope_value, state, why, actor, set_at, sequence, topic_offset

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,11 +14,12 @@ from infra.postgres.local import PostgresFailed
 from infra.settings import SettingsError
 from loadtest.traffic import Refused
 from sluice.demo.follow import send
+from sluice.demo.own import OPTION, NotOurs, left_alone
 from sluice.demo.report import report, show, write
 from sluice.demo.stack import Stack, home_of, running
 from sluice.stack import StackFailed
 from sluice.suite import SHOP, open_suite
-from sluice.terminal import DOWN, USAGE, WRONG, AsJson, aside, console, fail, print_json
+from sluice.terminal import DOWN, USAGE, WRONG, AsJson, aside, console, fail, print_json, read_settings
 from sluice.terminal import run as run_async
 
 RATE = 25.0  # tickets a second
@@ -29,10 +31,15 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", envvar="ONCE", help="End after the table, also on a terminal.")
     ] = False,
+    use_configured: Annotated[
+        bool, typer.Option(OPTION, help="Use the Kafka and Postgres of the settings, where they hold nothing else.")
+    ] = False,
     rate: Annotated[float, typer.Option(min=0.1, help="Tickets a second.")] = RATE,
     as_json: AsJson = False,
 ) -> None:
     """Start everything, send a suite's tickets through the edge, show what became of them.
+
+    Of your settings only models, ports and traces count: the demo has a home, a Kafka and a Postgres of its own.
 
     Exit code 1 if anything was lost, sent twice or stuck. The figures stand in var/demo/report.json; --json prints
     them and ends.
@@ -52,7 +59,10 @@ def demo(
         fail(f"{data}: the held-out half has no tickets", USAGE)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     screen = aside(as_json)
-    settings = home_of(suite)
+    ignored = [] if use_configured else left_alone(read_settings())
+    settings = home_of(suite, use_configured=use_configured)
+    if ignored:
+        screen.print(f"[dim]›[/] {' and '.join(ignored)} left alone: the demo starts its own", highlight=False)
     try:
         with running(settings, suite, lambda line: screen.print(f"[dim]›[/] {line}", highlight=False)) as stack:
             seen = run_async(send(stack, suite, tickets, rate, screen))
@@ -67,18 +77,19 @@ def demo(
             if found.faults:
                 screen.print(f"[bold red]{found.faults}[/]")
             if sys.stdin.isatty() and not once and not as_json:
-                _stay(stack)
+                _stay(stack, ignored)
     except (KafkaUnavailable, KafkaFailed, PostgresFailed, StackFailed) as error:
         fail(str(error), DOWN)
-    except SettingsError as error:
+    except (SettingsError, NotOurs) as error:
         fail(str(error), USAGE)
     except Refused as error:
         fail(str(error), WRONG)
     raise typer.Exit(WRONG if found.faults else 0)
 
 
-def _stay(stack: Stack) -> None:
-    here = f"SLUICE_HOME={stack.settings.home} {sys.argv[0]}"
+def _stay(stack: Stack, ignored: Sequence[str]) -> None:
+    environ = {**dict.fromkeys(ignored, ""), "SLUICE_HOME": str(stack.settings.home)}
+    here = " ".join([*(f"{name}={value}" for name, value in environ.items()), sys.argv[0]])
     console.print(
         "\n[bold]It stays up until Ctrl-C.[/] In another terminal:\n"
         f'  {here} send "How long do I have to return something?"\n'

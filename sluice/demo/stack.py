@@ -5,15 +5,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psycopg
+
 from evals.dataset import Suite
 from infra.embeddings.remembered import Remembered
 from infra.kafka.security import Brokers
 from infra.settings import Settings, load_settings
 from infra.wiring import embedder_of
+from processors.errors import DependencyDown
+from processors.switch import Board
 from schemas.control import Scope, SwitchState
+from sluice.demo.own import ACTOR, check_ours, own_environ
+from sluice.reach import brokers_of
 from sluice.stack import Say, Services, ensure_key, start_processes, start_services, stop_stack
-from sluice.suite import SHOP, Prepared, load, prepare, settings_of
-from sluice.switch import set_switch
+from sluice.suite import Prepared, load, prepare
+from sluice.switch import read_board, set_switch
 from sluice.terminal import read_settings
 from sluice.terminal import run as run_async
 
@@ -32,12 +38,25 @@ class Stack:
         return self.services.kafka.brokers
 
 
-def home_of(suite: Suite) -> Settings:
-    """The settings of the demo: a home of its own for each suite, so that nothing of yours is touched."""
-    home = read_settings().home / "demo"
-    os.environ["SLUICE_HOME"] = str(home if suite.name == SHOP else home / suite.name)
-    os.environ |= settings_of(suite)
+def home_of(suite: Suite, *, use_configured: bool = False) -> Settings:
+    """The settings of the demo: a home and services of its own for each suite, so that nothing of yours is touched."""
+    os.environ |= own_environ(read_settings(), suite, use_configured=use_configured)
     return read_settings()
+
+
+def check_configured(settings: Settings, suite: Suite) -> None:
+    """See that configured services may be used for a demo; without any there is nothing to see.
+
+    Raises:
+        NotOurs: they are in use for something else.
+        DependencyDown: one of them does not answer.
+    """
+    kafka, database = settings.kafka_bootstrap_servers, settings.database_url
+    try:
+        board = read_board(brokers_of(settings)) if kafka else Board()
+        check_ours(suite, database.get_secret_value() if database else None, board)
+    except psycopg.OperationalError as error:
+        raise DependencyDown("Postgres", str(error).partition("\n")[0]) from None
 
 
 @contextmanager
@@ -46,8 +65,10 @@ def running(settings: Settings, suite: Suite, say: Say) -> Iterator[Stack]:
 
     Raises:
         KafkaUnavailable, KafkaFailed, PostgresFailed, StackFailed: a part does not come up.
+        NotOurs: the services that are configured are in use for something else.
         SettingsError: a setting of the suite is wrong.
     """
+    check_configured(settings, suite)
     try:
         services = start_services(settings, allow_memory=True, say=say)
         # One cache for all demos: the embedding graph is the same.
@@ -72,5 +93,5 @@ async def _prepare(suite: Suite, settings: Settings, services: Services, embedde
 
 
 async def _arm(settings: Settings, say: Say) -> None:
-    await set_switch(settings, Scope(), SwitchState.AUTO, why="the demo arms itself", actor="sluice demo")
+    await set_switch(settings, Scope(), SwitchState.AUTO, why="the demo arms itself", actor=ACTOR)
     say("the demo armed the switch: replies are sent (a deployment of yours starts disarmed)")
