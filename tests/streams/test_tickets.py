@@ -42,7 +42,7 @@ def test_a_key_keeps_its_order_while_others_go_on(crew: Crew) -> None:
 
 
 def test_a_passing_fault_comes_back_from_the_retry_topic(crew: Crew) -> None:
-    trace = ("traceparent", b"00-a-b-01")
+    trace = ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")
     crew.send({"id": "later", "fail": "later", "tries": 1}, headers=[trace])
     eventually(lambda: "later" in crew.results())
     (first, second) = [line for line in crew.log("begin") if line["id"] == "later"]
