@@ -83,7 +83,7 @@ class Metrics:
         self.switch_epoch = gauge("switch_epoch", "Offset of the newest switch record read, -1 before the first.")
         self.switch_age = gauge("switch_age_seconds", "Time since the switch was last known to be up to date.")
         self.switch_ignored = counter("switch_ignored", "Switch records that were ignored, such as a blind arming.")
-        self.switch_unreadable = counter("switch_unreadable", "Switch records nobody can read: each is a stop.")
+        self.switch_unreadable = counter("switch_unreadable", "Switch records not understood: they mean everything.")
 
     def follow(
         self, stage: str, in_flight: Callable[[], int], window: Callable[[], int], oldest: Callable[[], float]

@@ -7,6 +7,7 @@ unknown, unreadable or stale reads as `suggest`: nothing is sent.
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -16,10 +17,9 @@ from mode import Service
 from infra.kafka.closing import close
 from infra.kafka.consumer import consumer
 from infra.kafka.security import Address
-from processors.errors import DependencyDown
+from processors.errors import DependencyDown, Rejected, Retryable
 from processors.ports import Clock, SwitchTable, SwitchView
-from processors.switch import Board, Entry, apply, view
-from schemas.codec import Undecodable, decode
+from processors.switch import Board, Entry, apply, hear, view
 from schemas.control import Scope, SwitchSet, SwitchState
 from schemas.ingress import Channel
 from schemas.topics import Topic
@@ -29,6 +29,7 @@ from streams.retry import pause
 PLACE = TopicPartition(Topic.SWITCH.value, 0)
 POLL_MS = 200
 STARTS_WITHIN = 30.0  # seconds
+LATEST_MS = 253_402_300_799_000  # the end of 9999: a producer may stamp a record with any time
 
 Seen = Callable[[SwitchSet, int], None]
 
@@ -36,7 +37,10 @@ logger = logging.getLogger(__name__)
 
 
 class SwitchReader(Service):
-    """Follows the topic, and answers what applies to a ticket now (ports.Switch). One per process."""
+    """Follows the topic, and answers what applies to a ticket now (ports.Switch). One per process.
+
+    `sluice switch` reads with it too: what it shows is what the workers obey.
+    """
 
     mundane_level = "debug"
 
@@ -47,11 +51,12 @@ class SwitchReader(Service):
         metrics: Metrics,
         *,
         staleness: float,  # seconds without news after which the state counts as unknown
-        seen: Seen = lambda record, offset: None,  # told every record, applied or not, in order
+        seen: Seen = lambda record, offset: None,  # told every record as understood, applied or not, in order
+        starts_within: float = STARTS_WITHIN,  # seconds
         **options: Any,  # noqa: ANN401
     ) -> None:
         self._bootstrap, self._clock, self._metrics = bootstrap, clock, metrics
-        self._staleness, self._seen = staleness, seen
+        self._staleness, self._seen, self._starts_within = staleness, seen, starts_within
         self._board = Board()
         self._fresh_at: float | None = None  # when it was last certain that there is nothing newer
         self._consumer: AIOKafkaConsumer | None = None
@@ -65,6 +70,11 @@ class SwitchReader(Service):
         if self.age() <= self._staleness or known.state is SwitchState.OFF:
             return known
         return SwitchView(SwitchState.SUGGEST, known.epoch, None, f"stale: no news for {self.age():.0f} s")
+
+    @property
+    def board(self) -> Board:
+        """Every scope that was ever set, as read so far."""
+        return self._board
 
     def entry(self, scope: Scope) -> Entry | None:
         """What holds in exactly this scope, with the place a later record must name to lift it."""
@@ -81,7 +91,7 @@ class SwitchReader(Service):
             DependencyDown: Kafka does not answer, so nobody knows what may be sent.
         """
         try:
-            async with asyncio.timeout(STARTS_WITHIN):
+            async with asyncio.timeout(self._starts_within):
                 await self._connect()
                 while not await self._at_end():
                     await self._read()
@@ -122,7 +132,7 @@ class SwitchReader(Service):
         assert self._consumer is not None
         for messages in (await self._consumer.getmany(timeout_ms=POLL_MS)).values():
             for message in messages:
-                self._apply(message.value, message.offset)
+                self._apply(message.value, message.offset, _time(message.timestamp))
 
     async def _at_end(self) -> bool:
         """Whether everything was read. The moment counts from before the question."""
@@ -139,24 +149,21 @@ class SwitchReader(Service):
         self._fresh_at = asked
         return True
 
-    def _apply(self, value: bytes | None, offset: int) -> None:
-        try:
-            record = decode(SwitchSet, value)
-        except Undecodable:
+    def _apply(self, value: bytes | None, offset: int, at: datetime) -> None:
+        heard = hear(value, offset, at)
+        if heard.fault is not None:
             self._metrics.switch_unreadable.inc()
-            record = self._stop_for_unreadable()
-        self._board, verdict = apply(self._board, record, offset)
+            logger.error("switch record %d is not understood, and means everything", offset)
+        self._board, verdict = apply(self._board, heard.record, offset)
         if not verdict.applied:
             self._metrics.switch_ignored.inc()
         logger.info("switch record %d: %s", offset, verdict.why)
-        self._seen(record, offset)
+        self._seen(heard.record, offset)
 
-    def _stop_for_unreadable(self) -> SwitchSet:
-        """A record nobody can read may be a stop, so it is one; an arming can lift it by its offset."""
-        why = "a record on control.switch cannot be read"
-        return SwitchSet(
-            scope=Scope(), state=SwitchState.SUGGEST, why=why, actor="sluice", set_at=self._clock.now(), sequence=0
-        )
+
+def _time(milliseconds: int) -> datetime:
+    """A record's timestamp, which its producer chose."""
+    return datetime.fromtimestamp(min(max(milliseconds, 0), LATEST_MS) / 1000, UTC)
 
 
 class SwitchMirror(Service):
@@ -180,9 +187,11 @@ class SwitchMirror(Service):
         while not self.should_stop:
             try:
                 await self._table.set(record, offset=offset)
-            except DependencyDown:
+            except Retryable:
                 await self.sleep(pause(failures))
                 failures += 1
-            else:
-                failures = 0
-                record, offset = await self._records.get()
+                continue
+            except Rejected as error:
+                logger.critical("switch record %d is on the topic alone, the table refuses it: %s", offset, error)
+            failures = 0
+            record, offset = await self._records.get()

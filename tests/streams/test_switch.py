@@ -12,9 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from infra.kafka.local import LocalKafka
 from infra.kafka.producer import MessageTooLarge, Producer
-from processors.errors import DependencyDown
-from processors.ports import SwitchRow
-from schemas.control import Scope, Stop, SwitchSet, SwitchState
+from infra.postgres.pool import open_pool
+from infra.postgres.switch import PostgresSwitchTable
+from infra.settings import as_role
+from processors.errors import DependencyDown, Rejected, SluiceError, TryLater
+from processors.ports import SwitchRow, SwitchTable
+from schemas.control import Scope, ScopeKind, Stop, SwitchSet, SwitchState
 from schemas.ingress import Channel
 from schemas.topics import Topic
 from streams.metrics import Metrics
@@ -94,6 +97,13 @@ async def test_a_record_nobody_can_read_is_a_stop(kafka_topics: str) -> None:
         await soon(lambda: state(reader) is AUTO)
 
 
+async def test_a_stop_for_a_channel_nobody_has_stops_everything(kafka_topics: str) -> None:
+    typo = record(SUGGEST).model_copy(update={"scope": Scope(kind=ScopeKind.CHANNEL, value="emial")})
+    await publish(kafka_topics, ARMED, typo)
+    async with reading(kafka_topics) as reader:
+        assert state(reader) is SUGGEST
+
+
 async def test_a_stop_in_an_open_transaction_counts_at_once(kafka_topics: str) -> None:
     await publish(kafka_topics, ARMED)
     producer = PlainProducer({"bootstrap.servers": kafka_topics, "transactional.id": "test-switch"})
@@ -143,23 +153,37 @@ async def test_a_message_larger_than_its_topic_is_refused_for_good(kafka_topics:
 
 
 class Table:
-    """A switch table that is away for its first calls."""
+    """A switch table whose first calls fail."""
 
-    def __init__(self, failures: int) -> None:
-        self.failures, self.written = failures, list[tuple[SwitchState, int | None]]()
+    def __init__(self, *failures: SluiceError) -> None:
+        self.failures, self.written = list(failures), list[tuple[SwitchState, int | None]]()
 
     async def rows(self) -> tuple[SwitchRow, ...]:
         return ()
 
     async def set(self, record: SwitchSet, *, offset: int | None) -> SwitchRow | None:
         if self.failures:
-            self.failures -= 1
-            raise DependencyDown("Postgres")
+            raise self.failures.pop(0)
         self.written.append((record.state, offset))
         return None
 
 
-async def mirrored(bootstrap: str, table: Table, done: Callable[[], Awaitable[None]]) -> None:
+class Counting:
+    """Counts what a table has finished."""
+
+    def __init__(self, table: SwitchTable) -> None:
+        self.table, self.count = table, 0
+
+    async def rows(self) -> tuple[SwitchRow, ...]:
+        return await self.table.rows()
+
+    async def set(self, record: SwitchSet, *, offset: int | None) -> SwitchRow | None:
+        row = await self.table.set(record, offset=offset)
+        self.count += 1
+        return row
+
+
+async def mirrored(bootstrap: str, table: SwitchTable, done: Callable[[], Awaitable[None]]) -> None:
     mirror = SwitchMirror(table)
     reader = SwitchReader(bootstrap, SystemClock(), Metrics(CollectorRegistry()), staleness=30, seen=mirror.see)
     await mirror.maybe_start()
@@ -171,6 +195,33 @@ async def mirrored(bootstrap: str, table: Table, done: Callable[[], Awaitable[No
 
 async def test_outcome_writes_every_record_into_the_table_in_order(kafka_topics: str) -> None:
     await publish(kafka_topics, ARMED, record(OFF))
-    table = Table(failures=2)
+    table = Table(DependencyDown("Postgres"), TryLater("Postgres: QueryCanceled"))
     await mirrored(kafka_topics, table, lambda: soon(lambda: len(table.written) == 2))
     assert table.written == [(AUTO, 0), (OFF, 1)]
+
+
+async def test_a_record_the_table_refuses_for_good_holds_no_other_up(kafka_topics: str) -> None:
+    await publish(kafka_topics, ARMED, record(OFF))
+    table = Table(Rejected("too large"))
+    await mirrored(kafka_topics, table, lambda: soon(lambda: len(table.written) == 1))
+    assert table.written == [(OFF, 1)]
+
+
+async def test_a_stop_nobody_can_read_is_not_applied_again_when_outcome_restarts(
+    kafka_topics: str, database: str
+) -> None:
+    lifted, last = record(AUTO, Stop(offset=1)), record(OFF).model_copy(update={"scope": Scope.parse("channel:chat")})
+    await publish(kafka_topics, ARMED, b"junk", lifted, last)
+    async with await open_pool(as_role(database, "sluice_outcome"), size=2) as pool:
+        table = PostgresSwitchTable(pool)
+
+        async def written() -> None:
+            async with asyncio.timeout(20):
+                while [row.state for row in await table.rows()] != [AUTO, OFF]:
+                    await asyncio.sleep(0.05)
+
+        await mirrored(kafka_topics, table, written)
+        before = await table.rows()
+        seen = Counting(table)
+        await mirrored(kafka_topics, seen, lambda: soon(lambda: seen.count == 4))
+        assert await table.rows() == before

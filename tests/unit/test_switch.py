@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.switch import FRESH, Board, apply, view
+from processors.switch import FRESH, Board, apply, hear, understood, view
+from schemas.codec import encode
 from schemas.control import Scope, ScopeKind, Stop, SwitchSet, SwitchState
 from schemas.ingress import Channel
 
@@ -78,6 +79,53 @@ def test_a_record_read_twice_counts_once() -> None:
 def test_a_scope_of_an_unknown_kind_stops_everything() -> None:
     unknown = switch("all", OFF).model_copy(update={"scope": Scope(kind=ScopeKind.ALL, value="x")})
     assert view(board(ARMED, unknown), Channel.API, "x", None).state is OFF
+
+
+CHANNEL, INTENT, CUSTOMER = ScopeKind.CHANNEL, ScopeKind.INTENT, ScopeKind.CUSTOMER
+UNKNOWN = [
+    Scope(kind=ScopeKind.ALL, value="tenant-7"),
+    Scope(kind=CHANNEL, value="emial"),
+    Scope(kind=CHANNEL, value="Email"),
+    Scope(kind=CHANNEL),
+    Scope(kind=INTENT, value="  "),
+    Scope(kind=CUSTOMER),
+]
+
+
+@pytest.mark.parametrize("scope", UNKNOWN, ids=str)
+def test_a_record_for_an_unknown_scope_stops_everything_and_arms_nothing(scope: Scope) -> None:
+    stop, arming = switch("all", OFF), switch("all", AUTO, Stop(offset=1))
+    stopped = board(ARMED, stop.model_copy(update={"scope": scope}))
+    assert view(stopped, Channel.API, "x", None).state is OFF
+    again, verdict = apply(stopped, arming.model_copy(update={"scope": scope}), 2)
+    assert (verdict.applied, view(again, Channel.API, "x", None).state) == (False, OFF)
+    assert view(apply(again, arming, 3)[0], Channel.API, "x", None).state is AUTO
+
+
+@pytest.mark.parametrize("kind", [CHANNEL, INTENT, CUSTOMER])
+def test_blanks_around_a_name_do_not_hide_a_stop(kind: ScopeKind) -> None:
+    stop = switch("all", OFF).model_copy(update={"scope": Scope(kind=kind, value=" email\n")})
+    assert view(board(ARMED, stop), Channel.EMAIL, "email", "email").state is OFF
+
+
+@pytest.mark.parametrize("value", [None, b"", b"garbage", encode(ARMED)[:-1]])
+def test_what_nobody_can_read_is_a_stop_of_the_time_it_was_published(value: bytes | None) -> None:
+    heard = hear(value, 7, AT)
+    assert (heard.record.scope, heard.record.state, heard.record.set_at) == (Scope(), SUGGEST, AT)
+    assert heard.fault is not None
+    assert "offset 7" in heard.record.why
+    assert heard == hear(value, 7, AT)
+
+
+def test_what_is_understood_is_heard_as_it_was_said() -> None:
+    heard = hear(encode(ARMED), 7, datetime.max.replace(tzinfo=UTC))
+    assert (heard.record, heard.fault) == (ARMED, None)
+
+
+def test_an_unknown_scope_is_a_fault_and_its_name_is_kept() -> None:
+    heard = hear(encode(ARMED.model_copy(update={"scope": UNKNOWN[1]})), 7, AT)
+    assert (heard.record, heard.fault) == (understood(heard.record), heard.record.why)
+    assert "channel:emial" in heard.record.why
 
 
 def test_the_view_names_the_scope_that_decided() -> None:
