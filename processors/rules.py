@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from processors.folding import fold
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -58,8 +60,71 @@ RULES = (
             r"|alive) (?:any ?more|soon)\b",
             r"\b(?:think|thinking|thought)\w* (?:of|about) (?:ending|dying)\b|\bgoodbye,? (?:cruel )?(?:world"
             r"|everyone)\b",
+            r"\bend (?:things|it)(?: all)? (?:tonight|today|now|soon|here)\b|\b(?:want|wish|need) it all to (?:end"
+            r"|stop)\b"
+            r"|\b(?:ready|going|want|wish) to end (?:it|things|everything|my)\b",
+            r"\bbe(?:en)? better off (?:dead|not (?:being )?(?:here|alive|around|born)|gone)\b|\bwish i (?:was|were)"
+            r" (?:dead"
+            r"|never born|gone|not (?:here|alive))\b|\b(?:never|not) (?:been|be) born\b",
+            r"\b(?:life|living|it all|my life|being alive) (?:is ?n[o']?t|is not|ain'?t|is|feels?|seems?) (?:even "
+            r"|just |really"
+            r" )?(?:worth (?:it|living|anything|nothing)|pointless|hopeless|over|unbearable|meaningless)\b",
+            r"\b(?:do ?n[o']?t|do not|can ?n[o']?t|cannot|no longer) see (?:a|any|the) (?:point|reason|way out|future"
+            r"|hope)\b"
+            r"|\bcan ?n[o']?t (?:do this|take (?:it|this)|bear (?:it|this)|live like this|live) any ?(?:more|longer)\b",
+            r"\bjump(?:ing)? off (?:a|the) (?:bridge|roof|building)|\b(?:hang|shoot|drown|poison|starve) my ?self\b"
+            r"|\bmy"
+            r" (?:suicide|last (?:day|night|message|goodbye))\b|\bno longer (?:want|wish) to (?:live|be here|exist)\b"
+            r"|\bwant to disappear (?:forever|for good)\b",
+            r"\bich (?:will|mochte) (?:nur noch )?(?:sterben|tot sein|nicht mehr)|\bbring\w* mich um\b|lebensmude"
+            r"|kein(?:en)?"
+            r" (?:sinn|ausweg) mehr",
+            r"\bje (?:veux|voudrais|vais) (?:mourir|en finir|me tuer)|me suicider|plus envie de vivre|\bquiero"
+            r" (?:morir|morirme"
+            r"|matarme)|suicidarme|\bvoglio morire|uccidermi|togliermi la vita|\bquero morrer|\bik wil (?:dood|sterven"
+            r"|niet meer leven)|zelfmoord|chce umrzec|死にたい|自殺|想死",
             r"nicht mehr leben|umbringen|selbstmord|suizid|quitarme la vida|matarme|no quiero vivir|en finir avec la"
             r" vie",
+            rf"{fold('хочу умереть')}|{fold('покончить с собой')}",
+        ),
+    ),
+    Rule(
+        "personal_injury",
+        "tells of an injury, or of a product that endangers somebody",
+        _any(
+            r"\b(?:injur(?:y|ed|ies|ing)|wounded|bleed(?:ing|s)?|bled|hospitali[sz]\w+|ambulance|concussion"
+            r"|unconscious|paramedics?"
+            r"|stitches|poison(?:ed|ing)|electrocut\w*|electric shock|suffocat\w*|chok(?:ed|ing)|swallow(?:ed|s|ing)?"
+            r"|emergency room|a ?& ?e\b|casualty|burn victim|carbon monoxide|allergic (?:reaction|shock)"
+            r"|anaphyla\w+)\b",
+            r"\b(?:hurt|burn(?:ed|t|s)?|scald(?:ed|s)?|cut|broke|fractur\w+|crush(?:ed)?|pinched|sprain\w+|scratched"
+            r"|bruis\w+"
+            r"|shocked|sliced|gash\w*|sever\w+|lost|got|damaged|singed) (?:\w+ ){0,2}?(?:my|his|her|our|their|the"
+            r" child'?s|the"
+            r" kid'?s) (?:\w+ )?(?:hands?|fingers?|thumbs?|arms?|legs?|foot|feet|face|eyes?|skin|head|back|knees?"
+            r"|toes?|wrists?"
+            r"|ankles?|neck|hair|teeth|tooth|lips?|shoulders?|ribs?|ears?|nose)\b",
+            rf"\b(?:i|he|she|we|they|somebody|someone|people|kids?|child(?:ren)?|baby|toddler|dog|cat|{_RELATION})"
+            rf" (?:\w+ )?(?:was|were"
+            r"|is|are|got|gets?|has been|been|almost|nearly) (?:\w+ )?(?:hurt|burn(?:ed|t)|scalded|killed|shocked|cut"
+            r"|trapped"
+            r"|knocked out|drown\w*|sick from|ill from)\b",
+            r"\b(?:caught|catch(?:es|ing)?|set\w*|went|goes|burst\w*) (?:\w+ ){0,2}(?:on )?(?:fire|flames)\b"
+            r"|\bexplo(?:de|des|ded|ding|sion)\b"
+            r"|\bblew up\b|\bburst into\b|\bburn(?:ed|t|ing)? (?:down|my (?:\w+ )?(?:kitchen|house|home|tent|carpet"
+            r"|floor|flat"
+            r"|table|garden|car))\b",
+            r"\b(?:leak(?:s|ed|ing)?|smell(?:s|ed|ing)? (?:of|like)|escap\w+) (?:\w+ )?(?:gas|fuel|petrol|propane"
+            r"|butane)\b"
+            r"|\bgas (?:leak|escap|smell|is leaking|came out)\w*|\b(?:smok(?:es|ed|ing)|sparks?|sparking|melt(?:s|ed"
+            r"|ing)?|overheat\w*)"
+            r" (?:when|while|and|as|after|in my|on my|from)\b|\bproduct safety\b|\bsafety (?:hazard|recall|issue"
+            r"|defect)"
+            r"|\b(?:is|are|was|were|it'?s) (?:\w+ )?(?:dangerous|a hazard|life-?threatening|a death ?trap|unsafe)\b",
+            r"verletzt|verbrannt|krankenhaus|notarzt|verschluckt|explodiert|\bblesse|brulure|hopital|\bherid[oa]"
+            r"|quemad",
+            r"\b(?:went|taken|rushed|admitted|ended up|am|is|was|him|her|me) (?:\w+ ){0,2}(?:to|in|into|at) (?:the |a"
+            r" )?hospital\b",
         ),
     ),
     Rule(
@@ -97,6 +162,23 @@ RULES = (
             r"\b(?:mark|classify|label|route|set|tag|treat|flag) (?:this|the|my|it|every|all)\b.{0,40}\b(?:as|to)"
             r" \"?(?:auto|resolved|"
             r"approved|safe|paid|solved|trusted|priority|refunded|answered)\b",
+            r"\b(?:disregard|ignore|forget|skip) (?:what|everything|anything|all|whatever) (?:that )?(?:\w+ )?(?:came"
+            r"|was|is|stands"
+            r"|said|written|before|above|you)|\byou (?:must|shall|have to|will now|are to|should) (?:answer|reply"
+            r"|respond|say|write"
+            r"|confirm|quote|state)\b|\b(?:answer|reply|respond)(?: with| in)? (?:\w+ )?(?:yes|no) only\b"
+            r"|\bin the affirmative\b",
+            r"\b(?:quote|cite|use) (?:this|the following) (?:source|article|passage|section)\b|\banswer (?:from|by"
+            r"|with|using) (?:this|the"
+            r" following|my) (?:article|source|passage|text)\b|\b(?:the|your) (?:help ?cent(?:re|er)|policy|faq"
+            r"|website) now"
+            r" says\b|\bfrom (?:the|your) (?:help ?cent(?:re|er)|knowledge base): ?\"",
+            r"\[source:|\bcrm:\w+/|\"(?:article_id|section_id|quote|order_id|customer_id)\"|\border_id ?:"
+            r"|</?(?:question|passages?|facts?"
+            r"|ticket|context|source|article)>|(?:^|[.?!\"] ?)(?:(?:status|shipment_status|refund_status) ?:"
+            r" ?(?:refunded|paid|approved|delivered|shipped|active|cancell?ed|returned)|amount_usd ?:)"
+            r"|\btranslate your (?:rules|instructions|prompt)",
+            r"\bsay (?:that )?(?:i|we) (?:will )?get (?:a|my|the|our) refund|; ?(?:please )?confirm (?:this|that|it)\b",
             r"\bwithout (?:any )?(?:human|manual) (?:review|approval|check|intervention)|\bauto-?(?:approve|send)\b"
             r"|\bbypass the\b",
             r"\b(?:llm|chat ?gpt|language model|prompt injection)\b",
@@ -160,6 +242,22 @@ RULES = (
             r" (?:see|seeing|saw|sees|shows?|showing|shown|viewing|view|find) (?:me )?(?:\w+ ){0,5}(?:stranger"
             r"|strangers|other people|"
             r"someone else|somebody else|other customers?|another customer)\b",
+            r"\b(?:card|details|identity|password|sim)s?\b (?:\w+ ){0,3}(?:cloned|skimmed|nicked|copied"
+            r"|lifted|swiped|pinched|misused|abused)\b|\bcloned? (?:card|my card)|\bcard cloning|\b(?:nicked|pinched"
+            r"|cloned"
+            r"|skimmed) my\b",
+            rf"\b(?:{_SOMEONE}|people|they|he|she)(?: else)? (?:\w+ )?(?:is |are |has been |have been |keeps? |was "
+            rf"|were )?(?:buying"
+            r"|shopping|ordering|paying|spending|bought|ordered|paid|spent|got|getting)\b(?: \w+){0,3} (?:with|on"
+            r"|using|in|into|to"
+            r"|through) (?:my|our) (?:\w+ )?(?:card|account|money|name|paypal|profile)\b",
+            r"\b(?:another|other|a different|someone else'?s|somebody else'?s|a stranger'?s|strange|wrong) (?:\w+"
+            r" )?(?:name|person"
+            r"|address|orders?|e-?mail)\b.{0,20}\b(?:in|on|under) my (?:account|profile|page)\b",
+            r"\bchanged (?:my|the) (?:password|e-?mail|address|phone)\b.{0,30}\b(?:did ?n[o']?t|did not|was ?n[o']?t"
+            r" me|not me"
+            r"|never did)\b|\b(?:was ?n[o']?t|was not|not) me who\b|\b(?:orders?|purchases?) (?:\w+ ){0,3}never (?:made"
+            r"|placed)\b",
             r"gehackt|betrug|\bfremder? zugriff|identitatsdiebstahl|hackeado|estafa|fraude|suplantacion|pirate\w*"
             r" (?:mon|votre) compte",
         ),
@@ -193,10 +291,31 @@ RULES = (
             r" )?(?:authorit|police|"
             r"government|office|bureau|agency|commission|council|fca|asa|press|media|newspaper)|\bpolice (?:report"
             r"|complaint)|\bthe police\b",
+            r"\bprosecut|\bpress(?:ing)? charges\b|\b(?:your|my|our|legal|outside|in-house) counsel\b|\bcpsc\b"
+            r"|\bfca\b|\basa\b"
+            r"|\bofcom\b|\bserious fraud\b|\blawyer(?:ing)? up\b|\b(?:a|the) judge\b|\bmagistrate|\barbitrat"
+            r"|\bmediat(?:or|ion)\b",
+            r"\b(?:further|up|pursu\w+|this|it|act|proceed) legally\b|\blegal (?:people|insur\w+|expens\w+|protection"
+            r"|help"
+            r"|firm|threat|papers?|letter|counsel|rights?|obligation|responsib\w+)\b|\billegal|\bunlawful|\bagainst"
+            r" the law\b"
+            r"|\bcriminal\b|\bbroke(?:n)? the law\b|\bfil(?:e|ed|ing) (?:a |an )?(?:\w+ )?(?:claim|complaint|suit"
+            r"|case|charges)"
+            r" (?:against|with)\b",
+            r"\b(?:the|to|with|relevant|proper) authorit(?:y|ies)\b|\bsmall[- ]claims?\b|\b(?:go|going|talk|talking"
+            r"|speak"
+            r"|write|turn|take (?:this|it)) to (?:the )?(?:press|media|papers?|newspapers?|police|tv|journalists?"
+            r"|news)\b"
+            r"|\bconsumer (?:product safety|reports?)\b",
+            r"rechtsbeistand|rechtsschutz|vor gericht|\bjustice\b.{0,10}\bsaisir|saisir .{0,15}(?:justice|tribunal)"
+            r"|en justice|\brechter\b|advocaat|naar de politie|carabinieri|\bdenuncio|in tribunale|querela|advogad"
+            r"|processar"
+            r"|\bprawnik|\bsad(?:u|zie)\b|\badwokat|弁護士|訴え|律师|起诉",
             r"rechtsanwalt|\banwalt|\banwaltin|rechtliche\w* schritt|verklag|\bklage\b|verbraucherzentrale"
             r"|\bgericht\b|strafanzeige",
             r"\babogad|acciones legales|\bdemanda(?:r|re|ré|do)?\b|denunci|tribunal|hoja de reclamacion|\bavocat\b"
             r"|porter plainte|\bavvocato\b",
+            rf"{fold('в суд')}|{fold('адвокат')}|{fold('юрист')}",
         ),
     ),
     Rule(
@@ -257,8 +376,41 @@ RULES = (
             r"|your (?:system|database))",
             r"\b(?:account|profile)\b[^.?!]{0,30}[.?!,;] ?(?:i (?:want|need|would like) (?:it|this) (?:closed|deleted"
             r"|gone|removed))",
+            r"\b(?:purg(?:e|ing)|drop(?:ping)?|end(?:ing)?|bin(?:ning)?|scrap(?:ping)?|abolish|dissolv(?:e|ing)"
+            r"|tak(?:e|ing) down"
+            r"|deregister|nix|trash|zap|ditch|quit|leav(?:e|ing)|clsoe|colse|delet|deleet|deactvate|de-?activat\w*"
+            r"|delte)"
+            r" (?:down )?(?:my|our|the|this|mine)(?: \w+)? (?:ac+ou?nts?|profile|login|user(?:name)?|registration)\b",
+            r"\b(?:remove|erase|delete|drop|purge|terminate|end|close|cancel|stop) (?:my|our) (?:login|user(?:name)?"
+            r"|registration"
+            r"|customer (?:record|relationship|status))\b|\b(?:clos|delet|remov|cancel|eras|terminat|deactivat|purg"
+            r"|end|stop)\w* (?:my|our) ac+ou?nts?\b|\bstop my membership for good\b",
+            r"\btake (?:my|our|the) (?:account|profile) (?:down|off|offline)\b|\b(?:my|our) (?:account|profile)"
+            r" (?:disappear|vanish|wiped|purged|scrapped|ended)\b|\baccount:? (?:delete|close|remove|purge|end)\b",
+            r"\b(?:do ?n[o']?t|do not|no longer|not) (?:want|need|wish|like|have)\b(?: to)?(?: have| keep| hold)?"
+            r" (?:an? |my |the"
+            r" |this )?(?:account|profile|login)\b.{0,20}\b(?:any ?(?:more|longer)|with you)\b|\bno longer (?:want"
+            r"|need|wish"
+            r" to (?:have|keep)) (?:an? |my |the )?account\b",
+            r"\b(?:no longer|not|stop|quit) (?:wish to be|want to be|being|be|like to be) (?:a |your )?customers?\b"
+            r"|\bout of being"
+            r" (?:a |your )?customer\b|\boff your (?:books|system|files|records|customer (?:list|base))\b"
+            r"|\b(?:removed?|erased?"
+            r"|deleted?|taken?) (?:me )?(?:from|off|out of) your (?:customer |data)?(?:base|list|system|files|records"
+            r"|books)\b",
+            r"\bterminate (?:our|my|this) (?:relationship|contract|business)\b|\b(?:leave|quit) (?:wrenfield|you|your"
+            r" (?:shop"
+            r"|company|site))(?: for good| forever|$|[?.!])|\bi want out\b|(?:^|[.!?] ?)delete everything\b"
+            r"|\b(?:erase|delete|remove) my"
+            r" user\b",
+            r"sluit .{0,12}account|account .{0,12}(?:sluiten|verwijderen)|verwijder .{0,12}account|chiud\w+"
+            r" .{0,16}(?:account"
+            r"|conto)|cancellare .{0,12}account|(?:encerrar|excluir|apagar|fechar) .{0,10}conta|(?:usun|zamkn\w+"
+            r"|skasuj) .{0,8}"
+            r"konto|アカウント.{0,6}(?:削除|解約|閉鎖)|(?:删除|注销|註銷).{0,6}(?:账户|账号|帐号|帳號)",
             r"\b(?:kunden)?konto\b.{0,40}(?:losch|schliess|kundig|auflos)|(?:losch|schliess|kundig)\w* .{0,40}konto\b",
             r"(?:cerrar|eliminar|borrar|cancelar|dar de baja) .{0,12}cuenta|(?:supprim|ferm|clotur)\w* .{0,12}compte",
+            rf"{fold('удал')}\w* .{{0,12}}{fold('аккаунт')}|{fold('закр')}\w* .{{0,12}}{fold('аккаунт')}",
         ),
     ),
     Rule(
@@ -286,6 +438,15 @@ RULES = (
             r"\b(?:do ?n[o']?t|do not|did ?n[o']?t|did not|can ?n[o']?t|cannot) recogni[sz]e (?:\S+ ){0,4}(?:charge"
             r"|payment|debit|on my (?:\w+ )?(?:card|"
             r"statement|bill|account))|\bunrecogni[sz]ed (?:charge|payment|transaction)",
+            r"\b(?:bank|card (?:provider|company|issuer)|issuer|paypal|visa|mastercard|amex"
+            r"|klarna)\b.{0,30}\b(?:investigat"
+            r"|reverse|claim\w* (?:it )?back|get(?:ting)? (?:the|my|it) (?:money )?back|recall|undo|take (?:the|my)"
+            r" money)",
+            r"\b(?:rais|tak|escalat|report|pursu|bring|complain|disput)(?:e|es|ing|ed) (?:this |that |it |the \w+ |up"
+            r" ){0,3}(?:with|to"
+            r"|at|through) (?:my|the|our) (?:bank|card|credit|issuer|paypal|visa|amex|mastercard)\b",
+            r"\b(?:undo|reverse|cancel|void|revoke) (?:the|this|that|my) (?:[\d.,$€£]+ )?(?:charges?|payments?|debits?"
+            r"|transactions?)\b|\bcharge ?less\b|\bundo it\b",
             r"ruckbuchung|ruckbelast|ruckbuchen|lastschrift .{0,20}(?:zuruck|widersp)|contracargo|retrofactur"
             r"|retrocession",
         ),
@@ -319,6 +480,20 @@ RULES = (
             r"\b(?:list|names|e-?mails|addresses|database) of (?:all |your |the |other ){1,4}(?:customers|clients"
             r"|users"
             r"|buyers)|\bcustomer (?:list|database|records)\b",
+            r"\bcustomers? ?(?:cus[_-]?\d+|(?:no\.?|number|id|#) ?\d+)|\bcus[_-]\d{2,}\b",
+            rf"\b(?:it'?s|it is|that'?s|this is|order is|one is) (?:my|our|his|her|their)(?: \w+)? (?:{_RELATION}"
+            rf"|mate|pal|buddy)'?s(?: one| order| parcel)?(?: actually)?(?:$|[.!,;?])",
+            rf"\bmy (?:{_RELATION}|mate|pal|buddy)(?:'s|s'|s)? (?:\w+ ){{0,3}}(?:order|parcel|package|refund|delivery"
+            rf"|[a-z]\d{{3,}})",
+            r"\b(?:orders?|parcels?|packages?|refunds?|deliver(?:y|ies)|purchases?) (?:of|for|by|from) (?:mr|mrs|ms"
+            r"|miss|dr"
+            r"|john|jane)\b|\b(?:status|state|whereabouts|tracking|address|date) of (?:her|his|their) (?:order|parcel"
+            r"|package"
+            r"|refund|delivery)|\b(?:her|his) (?:order|parcel|package|refund)\b",
+            rf"\b(?:asking|writing|calling|enquiring|inquiring|checking) (?:for|on behalf of) (?:mr|mrs|ms|miss|dr|my"
+            rf" {_RELATION})\b",
+            r"\bi work for (?:mr|mrs|ms|miss|dr|cus)|\b(?:tell|give|show|read|what'?s|what is)\b.{0,20}\baddress"
+            r" (?:on|of|in) (?:order )?[a-z]\d{3,}\b",
             r"\bwho (?:bought|ordered|purchased|placed|lives|sent me)\b",
         ),
     ),
@@ -354,6 +529,22 @@ RULES = (
             r"\b(?:want|need|demand|get me|give me) (?:to see |to have |an? |the |your ){1,4}(?:manager|supervisor"
             r"|human"
             r"|agent|representative|operator)\b",
+            r"\b(?:want|need|get|give|prefer|let) (?:me )?(?:to (?:have|see|get) )?(?:a|an|some|one) (?:person|people"
+            r"|someone real"
+            r"|somebody real|agent|representative)\b(?! (?:who|tall|of|to sign))|\bsomeone real\b|\bsomebody real\b"
+            r"|\ba real"
+            r" one\b|\b(?:are|r) (?:you|u) (?:a |an |even )?(?:\w+ )?(?:bot|robot|machine|ai|human|real|computer|chat"
+            r" ?bot"
+            r"|person)\b|\bis (?:this|that) (?:a |an )?(?:\w+ )?(?:bot|robot|machine|ai|human|chat ?bot)\b",
+            r"\b(?:is|are) (?:there )?any ?(?:one|body) (?:there|here|alive|home|reading|real)\b|\b(?:reply|answer"
+            r"|respond|write)"
+            r" (?:to me )?(?:personally|in person|yourself|like a human)\b|\bpersonal(?:ly)? (?:reply|answer"
+            r"|response)\b",
+            r"\b(?:speak|talk|chat) (?:to|with) [a-z]+ (?:from|in|at|of) (?:the )?(?:support|service|your|customer)\b"
+            r"|\b(?:chat|talk|speak) (?:to|with) (?:\w+ ){0,2}(?:staff|support|service)\b|\b(?:stop|no more|quit"
+            r"|enough)"
+            r"(?: \w+){0,3} (?:automat(?:ic|ed) (?:answer|repl|respon|mess|mail|e-mail)\w*|auto-?repl\w+|canned|bots?"
+            r"|robot\w*)\b",
             r"echte\w* (?:mensch|person|mitarbeiter)|mitarbeiter\w* (?:sprechen|reden)|persona real|hablar con"
             r" (?:una?|alguien)|\bun humano\b|un etre humain|vraie personne",
         ),
@@ -372,6 +563,9 @@ MONEY_BACK = _any(
     r"|\bmake (?:this|it|me) (?:right|whole|good)\b",
     r"\bprice (?:adjust|match|difference|drop)|\bthe difference\b|\brip(?:ped)?[- ]?off\b|\bwant my\b|\bmy money\b"
     r"|\bsettle",
+    r"\bow(?:ed|e|ing)\b|\bout of pocket\b|\b(?:to|on(?:to)?) my (?:card|account|bank)\b|\bbetter off\b|\bmake good\b"
+    r"|\bundo\b|\bre ?f[un]{2,3}d|\brefnd|\bgimme\b|\bput (?:it|this|that) right\b|\bmon[ey]{1,2} bac?k",
+    rf"indietro|\bterug\b|de volta|devuel|{fold('верн')}|返金|退款|払い戻",
     r"erstatt|ruckzahl|\bzuruck|entschadig|gutschrift|reembols|devoluci|devolv|\brembours|\brimbors|terugbetal|indemn",
 )
 
