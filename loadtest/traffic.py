@@ -42,7 +42,7 @@ async def post(
     """Post everything at `rate` tickets a second, one conversation's in order.
 
     Raises:
-        Refused: the edge answered anything but 202.
+        Refused: the edge answered anything but 202, or not at all; the first such ticket.
     """
     lanes: dict[str, asyncio.Lock] = {posting.conversation: asyncio.Lock() for posting in postings}
     slots = asyncio.Semaphore(IN_FLIGHT)
@@ -55,16 +55,24 @@ async def post(
             on_accept(accepted)
             return accepted
 
-        async with asyncio.TaskGroup() as group:
-            tasks = []
-            for posting in postings:
-                tasks.append(group.create_task(one(posting)))
-                await asyncio.sleep(1 / rate)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = []
+                for posting in postings:
+                    tasks.append(group.create_task(one(posting)))
+                    await asyncio.sleep(1 / rate)
+        except ExceptionGroup as failed:  # the same fault once for every ticket in flight
+            if failed.split(Refused)[1] is not None:
+                raise
+            raise failed.exceptions[0] from None
     return [task.result() for task in tasks]
 
 
 async def _post(client: httpx.AsyncClient, posting: Posting) -> Accepted:
-    response = await client.post(posting.path, content=posting.content, headers=dict(posting.headers))
+    try:
+        response = await client.post(posting.path, content=posting.content, headers=dict(posting.headers))
+    except httpx.TransportError as error:
+        raise Refused(f"{posting.name}: the edge does not answer: {type(error).__name__}") from None
     if response.status_code != httpx.codes.ACCEPTED:
         raise Refused(f"{posting.name}: {response.status_code} {response.text}")
     return Accepted(posting.name, UUID(response.json()["ticket_id"]), datetime.now(UTC))
