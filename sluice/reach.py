@@ -1,5 +1,6 @@
 """Where the running stack is: the configured services, else the embedded ones of SLUICE_HOME."""
 
+import os
 from pathlib import Path
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 
@@ -68,6 +69,20 @@ def worker_url(settings: Settings) -> str:
     return f"http://{settings.edge_host}:{settings.worker_port}"
 
 
+def usable(settings: Settings) -> None:
+    """Make SLUICE_HOME where it is missing.
+
+    Raises:
+        SettingsError: nothing can be kept there.
+    """
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"SLUICE_HOME is {settings.home}, which cannot be used: {error.strerror}") from None
+    if not os.access(settings.home, os.W_OK | os.X_OK):
+        raise SettingsError(f"SLUICE_HOME is {settings.home}, which cannot be written to")
+
+
 def taken(host: str, port: int) -> str | None:
     """Why a process cannot listen there, in words; None when it can. Port 0 is any free one."""
     with socket(AF_INET6 if ":" in host else AF_INET) as trial:
@@ -94,6 +109,19 @@ def unready(url: str) -> str | None:
         return f"{response.status_code} {response.text.strip()[:200]}"
     wrong = [f"{part} {state}" for part, state in told.get("parts", {}).items() if state != "ok"]
     return "; ".join(wrong) or str(told.get("detail", response.status_code))
+
+
+def pid_at(url: str) -> int | None:
+    """The process behind a /livez as it names itself; None where it does not.
+
+    Raises:
+        httpx.TransportError: nothing answers there.
+    """
+    try:
+        told = httpx.get(url, timeout=3).json()
+    except ValueError:
+        return None
+    return told.get("pid") if isinstance(told, dict) else None
 
 
 def key_file(settings: Settings) -> Path:

@@ -6,8 +6,15 @@ import typer
 
 from infra.kafka.local import KafkaFailed, KafkaUnavailable
 from infra.postgres.local import PostgresFailed
-from sluice.reach import edge_url, key_file, worker_url
-from sluice.stack import StackFailed, ensure_key, start_processes, start_services, stop_stack
+from sluice.reach import edge_url, key_file, usable, worker_url
+from sluice.stack import (
+    StackFailed,
+    ensure_key,
+    start_processes,
+    start_services,
+    stop_stack,
+    undone_where_it_fails,
+)
 from sluice.terminal import DOWN, AsJson, aside, console, fail, print_json, read_settings
 
 
@@ -18,6 +25,8 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Start Kafka and Postgres (unless the settings name yours), all workers and the edge; they stay up.
+
+    Where a part does not come up, what this call started is stopped again.
 
     A fresh deployment drafts and sends nothing: `sluice switch auto --why ...` arms it.
 
@@ -30,11 +39,14 @@ def up(
       sluice up --json
     """
     settings = read_settings()
+    say = aside(as_json).print
+    usable(settings)
     try:
-        found = start_services(settings, allow_memory=False, say=aside(as_json).print)
-        if not services:
-            ensure_key(settings)
-            start_processes(settings, aside(as_json).print)
+        with undone_where_it_fails(settings, say):
+            found = start_services(settings, allow_memory=False, say=say)
+            if not services:
+                ensure_key(settings)
+                start_processes(settings, say)
     except (KafkaUnavailable, KafkaFailed, PostgresFailed, StackFailed) as error:
         fail(str(error), DOWN)
     logs, keys = settings.home / "run", key_file(settings)

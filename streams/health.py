@@ -6,6 +6,7 @@ was looked at by the event loop: the state of a consumer is never touched from a
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -199,4 +200,5 @@ def _application(health: Health) -> Application:
 def _answer(good: str, bad: str, parts: Mapping[str, str], start: Start) -> Iterable[bytes]:
     well = all(state == OK for state in parts.values())
     start("200 OK" if well else "503 Service Unavailable", [("Content-Type", "application/json")])
-    return [json.dumps({"status": good if well else bad, "parts": parts}).encode() + b"\n"]
+    told = {"status": good if well else bad, "pid": os.getpid(), "parts": parts}
+    return [json.dumps(told).encode() + b"\n"]

@@ -11,6 +11,7 @@ GET  /livez, /readyz, /metrics
 
 import asyncio
 import logging
+import os
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -162,9 +163,9 @@ def _may_read(key: ApiKey, known: Known, mailbox: Mailbox) -> bool:
     return known.account == key.account or (own_door and key.scope == "service")
 
 
-async def livez() -> dict[str, str]:
-    """The process answers."""
-    return {"status": "alive"}
+async def livez() -> dict[str, str | int]:
+    """The process answers, and says which one it is."""
+    return {"status": "alive", "pid": os.getpid()}
 
 
 async def readyz(doors: InDoors) -> dict[str, str]:
