@@ -31,7 +31,7 @@ from infra.postgres.customers import PostgresCustomers
 from infra.postgres.knowledge import PostgresKnowledge
 from infra.postgres.ledger import PostgresLedger
 from infra.postgres.outside import PostgresOutsideClaims
-from infra.postgres.pool import Pool, open_pool
+from infra.postgres.pool import Address, Pool, open_pool
 from infra.postgres.queue import PostgresQueue
 from infra.postgres.switch import PostgresSwitchTable
 from infra.scripted.conversations import ScriptedConversations
@@ -301,7 +301,7 @@ class Adapters:
 
 @asynccontextmanager
 async def open_adapters(
-    settings: Settings, owner_url: str, roles: Iterable[DatabaseRole], *, wait: bool = True
+    settings: Settings, owner_url: Address, roles: Iterable[DatabaseRole], *, wait: bool = True
 ) -> AsyncIterator[Adapters]:
     """The adapters, with connections for these login roles; everything is closed at the end.
 
@@ -314,11 +314,18 @@ async def open_adapters(
     async with AsyncExitStack() as closing:
         pools: dict[DatabaseRole, Pool] = {}
         for role in roles:
-            pools[role] = await open_pool(settings.database_url_for(role, owner_url), wait=wait)
+            pools[role] = await open_pool(_address(settings, role, owner_url), wait=wait)
             closing.push_async_callback(pools[role].close)
         adapters = Adapters(settings, pools)
         closing.push_async_callback(adapters.aclose)
         yield adapters
+
+
+def _address(settings: Settings, role: DatabaseRole, owner: Address) -> Address:
+    """The database for a login role."""
+    if isinstance(owner, str):
+        return settings.database_url_for(role, owner)
+    return lambda: settings.database_url_for(role, owner())
 
 
 def embedder_of(settings: Settings, *, threads: int = 1) -> Remembered:

@@ -1,6 +1,6 @@
 """A pool of Postgres connections for one login role, and what its failures mean to a ticket."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from processors.errors import DependencyDown, Rejected, TryLater
 
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 Parameters = Mapping[str, object]
+Address = str | Callable[[], str]  # a URL, or what tells it for every new connection, raising while there is none
 
 # Postgres answers, but not this statement now: a lock, a deadlock, a statement past its time.
 PASSING = (
@@ -34,7 +35,7 @@ DOWN = (
 )
 
 
-async def open_pool(url: str, *, size: int = 8, timeout: float = 5.0, wait: bool = True) -> Pool:
+async def open_pool(url: Address, *, size: int = 8, timeout: float = 5.0, wait: bool = True) -> Pool:
     """Open a pool in autocommit mode, with one connection that is known to work; close it when done.
 
     `timeout` is the longest wait for a free connection, in seconds. Without `wait` it opens while Postgres is away, and
