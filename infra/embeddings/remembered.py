@@ -82,7 +82,7 @@ class Remembered:
         wanted, by_token = dict.fromkeys(_spaced([*tokens, *texts])), dict.fromkeys(_spaced(tokens))
         if self._shelf is None or self._shelf.holds(wanted, by_token):
             return
-        rows = [vectors for text in by_token for vectors in await self._tokens.of([text], self._token_rows)]
+        rows = await self._tokens.of(list(by_token), self._token_rows)
         wholes = await self.embed(list(wanted))
         self._shelf.put(dict(zip(wanted, wholes, strict=True)), dict(zip(by_token, rows, strict=True)))
 
