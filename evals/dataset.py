@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -10,8 +11,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ValidationError, model_validator
 
 from processors.ingress.api import MAX_SUBJECT, TicketRequest
+from processors.ingress.chat import MAX_TEXT, ChatMessage, SessionRequest
 from schemas.event import Value
-from schemas.ingress import Channel
 from schemas.router import Band
 
 OUT_OF_SCOPE = "out_of_scope"
@@ -45,12 +46,13 @@ class LabelledTicket(Value):
 
     id: str
     suite: str = ""
-    channel: str = "api"  # as the suite names it: api, email, chat, forum
+    channel: str = "api"  # as the suite names it: api, email, chat, whatsapp, forum
     created_at: str | None = None
     subject: str = ""
     body: str
     thread: tuple[Turn, ...] = ()
     eml: str | None = None  # the raw message, below the suite's folder
+    payload: str | None = None  # the webhook of a WhatsApp message as Meta sends it, below the suite's folder
     customer_id: str | None = None  # who truly wrote
     proved: bool  # whether the channel proves it; where a suite does not say, it proves any customer named
     conversation: str | None = None
@@ -142,13 +144,31 @@ class Entry:
     scope: Literal["customer", "service"]  # service proves the customer named, customer does not
 
 
+@dataclass(frozen=True)
+class ChatEntry:
+    """A labelled ticket as a message of a chat: what its session is opened for, by a key of scope service, and it."""
+
+    session: SessionRequest
+    message: ChatMessage
+
+
+@dataclass(frozen=True)
+class WebhookEntry:
+    """A labelled ticket as Meta's webhook: the body to sign, and which message of which number it holds."""
+
+    raw: bytes
+    account: str  # phone number id
+    message_id: str
+
+
 def load_suite(path: Path) -> Suite:
     """Read a suite folder; fields it does not know are ignored.
 
     Raises:
-        SuiteError: there are no tickets or articles, or a row is malformed (file:line and field).
+        SuiteError: there are no tickets or articles, or a row is malformed (file:line and field), names a file that is
+            not there, or follows no row before it.
     """
-    tickets = {file.stem.removeprefix("tickets_"): _rows(file, LabelledTicket) for file in path.glob("tickets_*.jsonl")}
+    tickets = {file.stem.removeprefix("tickets_"): _tickets(file) for file in path.glob("tickets_*.jsonl")}
     tickets |= _intents_only(path)
     if not any(tickets.values()):
         raise SuiteError(f"{path}: no tickets_<split>.jsonl with a row")
@@ -195,9 +215,52 @@ def as_request(ticket: LabelledTicket) -> Entry:
         conversation=ticket.conversation,
         message_id=ticket.id,
         customer_id=ticket.customer_id,
-        channel=Channel.CHAT if ticket.channel == "chat" else Channel.API,
     )
     return Entry(request, "service" if ticket.proved else "customer")
+
+
+def as_chat(ticket: LabelledTicket) -> ChatEntry:
+    """The ticket as a message of a chat; its subject, where a suite has one, is the first line."""
+    session = SessionRequest(
+        customer_id=ticket.customer_id if ticket.proved else None, conversation=ticket.conversation or ticket.id
+    )
+    return ChatEntry(session, ChatMessage(text=ticket.text[:MAX_TEXT], message_id=ticket.id))
+
+
+def as_webhook(ticket: LabelledTicket, suite: Suite, *, at: datetime, run: str = "", account: str = "") -> WebhookEntry:
+    """The ticket as Meta delivers it at that moment.
+
+    Args:
+        run: goes into the message's id, so that another run sends another message.
+        account: the phone number id that was written to; empty leaves the suite's. Conversations are each number's own.
+
+    Raises:
+        SuiteError: the row has no payload, or it holds anything but one message.
+    """
+    if ticket.payload is None:
+        raise SuiteError(f"{ticket.id}: a WhatsApp ticket needs a payload")
+    body, value = _webhook(suite.path / ticket.payload)
+    (message,) = value["messages"]
+    message["id"] = "".join((message["id"], run and f".{run}"))
+    message["timestamp"] = str(int(at.timestamp()))
+    value["metadata"]["phone_number_id"] = account or value["metadata"]["phone_number_id"]
+    raw = json.dumps(body, separators=(",", ":")).encode()
+    return WebhookEntry(raw, value["metadata"]["phone_number_id"], message["id"])
+
+
+def _webhook(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A webhook, and in it the value that holds its one message."""
+    try:
+        body = json.loads(file.read_text(encoding="utf-8"))
+        values = [change["value"] for entry in body["entry"] for change in entry["changes"]]
+        (value,) = values
+        (message,) = value["messages"]
+        if not all(isinstance(found, str) for found in (message["id"], value["metadata"]["phone_number_id"])):
+            raise ValueError("its ids are no texts")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise SuiteError(f"{file}: not the webhook of one WhatsApp message: {why}") from None
+    return body, value
 
 
 def _first_half(group: str, seed: int) -> bool:
@@ -228,6 +291,37 @@ def _intents_only(path: Path) -> dict[str, tuple[LabelledTicket, ...]]:
 
 def _rows(file: Path, kind: type[T]) -> tuple[T, ...]:
     return tuple(_row(file, number, row, kind) for number, row in _lines(file))
+
+
+def _tickets(file: Path) -> tuple[LabelledTicket, ...]:
+    """The tickets of a file, each checked against its folder and the rows before it."""
+    before: dict[str, LabelledTicket] = {}
+    for number, row in _lines(file):
+        ticket = _row(file, number, row, LabelledTicket)
+        if (fault := _fault(ticket, file.parent, before)) is not None:
+            raise SuiteError(f"{file}:{number}: {fault}")
+        before[ticket.id] = ticket
+    return tuple(before.values())
+
+
+def _fault(ticket: LabelledTicket, folder: Path, before: Mapping[str, LabelledTicket]) -> str | None:
+    """What is wrong with a row beyond its own fields: the field, and why."""
+    if ticket.id in before:
+        return f"id: {ticket.id} is there before"
+    for name in ("eml", "payload"):
+        if (told := getattr(ticket, name)) is not None and not (folder / told).is_file():
+            return f"{name}: no file {told}"
+    if ticket.channel == "whatsapp":
+        if ticket.payload is None:
+            return "payload: missing for the channel whatsapp"
+        _webhook(folder / ticket.payload)
+    elif not ticket.text:
+        return "body: empty"
+    if ticket.follows is not None:
+        first = before.get(ticket.follows)
+        if first is None or ticket.conversation is None or first.conversation != ticket.conversation:
+            return f"follows: {ticket.follows} is no row before it in its conversation"
+    return None
 
 
 def _row(file: Path, number: int, row: Row, kind: type[T]) -> T:

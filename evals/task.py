@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
 
-from evals.dataset import LabelledTicket, Suite, as_request
+from evals.dataset import LabelledTicket, Suite, as_chat, as_request, as_webhook
 from evals.prediction import Prediction, predicted
 from processors.errors import Conflict
 from processors.gate import decide, judge, leave
 from processors.ingress import LanguageOf
 from processors.ingress.api import ApiKey, receive_api
+from processors.ingress.chat import open_session, receive_chat
 from processors.ingress.email import Mailbox, receive_email
+from processors.ingress.whatsapp import receive_whatsapp
 from processors.outcome import deliver
 from processors.policy import Policy
 from processors.ports import (
@@ -80,21 +83,36 @@ class Entrance:
 
 
 def receive(ticket: LabelledTicket, suite: Suite, entrance: Entrance) -> TicketReceived:
-    """The labelled ticket as its channel would deliver it: a raw mail, or a call of the API."""
+    """The labelled ticket as the door of its channel would make it."""
+    now = entrance.clock.now()
     if ticket.eml is not None:
         raw = (suite.path / ticket.eml).read_bytes()
-        return receive_email(
-            raw, mailbox=entrance.mailbox, received_at=entrance.clock.now(), language=entrance.language
-        )
+        return receive_email(raw, mailbox=entrance.mailbox, received_at=now, language=entrance.language)
+    if ticket.channel == "chat":
+        return _from_chat(ticket, now, entrance.language)
+    if ticket.channel == "whatsapp":
+        raw = as_webhook(ticket, suite, at=now).raw
+        return receive_whatsapp(raw, received_at=now, language=entrance.language).tickets[0]
     entry = as_request(ticket)
     return receive_api(
         entry.request,
         key=ApiKey(ACCOUNT, entry.scope),
         idempotency_key=ticket.id,
         random_id=uuid5(NAMESPACE_URL, ticket.id),
-        received_at=entrance.clock.now(),
+        received_at=now,
         language=entrance.language,
     )
+
+
+def _from_chat(ticket: LabelledTicket, now: datetime, language: LanguageOf) -> TicketReceived:
+    entry = as_chat(ticket)
+    session = open_session(
+        entry.session,
+        key=ApiKey(ACCOUNT, "service"),
+        random_id=uuid5(NAMESPACE_URL, ticket.id),
+        expires_at=now + timedelta(hours=1),
+    )
+    return receive_chat(entry.message, session=session, received_at=now, language=language)
 
 
 async def solve(ticket: TicketReceived, pipeline: Pipeline) -> ReplyApproved | TicketEscalated:
