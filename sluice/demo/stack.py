@@ -16,7 +16,7 @@ from processors.errors import DependencyDown
 from processors.switch import Board
 from schemas.control import Scope, SwitchState
 from sluice.demo.own import ACTOR, check_ours, own_environ
-from sluice.reach import brokers_of
+from sluice.reach import brokers_of, usable
 from sluice.stack import Say, Services, ensure_key, start_processes, start_services, stop_stack
 from sluice.suite import Prepared, load, prepare
 from sluice.switch import read_board, set_switch
@@ -68,6 +68,7 @@ def running(settings: Settings, suite: Suite, say: Say) -> Iterator[Stack]:
         NotOurs: the services that are configured are in use for something else.
         SettingsError: a setting of the suite is wrong.
     """
+    usable(settings)
     check_configured(settings, suite)
     try:
         services = start_services(settings, allow_memory=True, say=say)
