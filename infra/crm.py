@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+from infra.rows import UnreadableFile, fault, read_rows
 
 # A list of these becomes one record each; any other list of objects does so under its own name, singular.
 NOT_OF_THE_ACCOUNT = ("orders", "subscriptions", "tickets", "refunds", "split", "customer_id")
@@ -53,6 +56,24 @@ def customer_of(row: Row) -> Customer:
         fields=account,
         records=tuple({record.record: record for record in records}.values()),
     )
+
+
+def read_customers(path: Path) -> list[Row]:
+    """The rows of a crm.jsonl, each known to be a customer.
+
+    Raises:
+        UnreadableFile: a row is none.
+    """
+    rows = []
+    for place, row in read_rows(path):
+        try:
+            customer_of(row)
+        except KeyError as error:
+            raise UnreadableFile(f"{place}: {fault(error)}") from None
+        except (TypeError, AttributeError, ValueError) as error:
+            raise UnreadableFile(f"{place}: not a customer: {error}") from None
+        rows.append(row)
+    return rows
 
 
 def phone_of(told: object) -> str | None:

@@ -13,6 +13,9 @@ from typing import Any
 
 import frontmatter
 from markdown_it import MarkdownIt
+from yaml import YAMLError  # type: ignore[import-untyped]  # frontmatter brings it, without types
+
+from infra.rows import UnreadableFile, fault, read_rows, read_text
 
 LONGEST_OVERLAP = 200  # characters
 HEADING = re.compile(r"^(?P<heading>.*?)\s*(?:\{#(?P<id>[^}]+)\})?$")  # `Gifts {#gift-returns}`
@@ -65,7 +68,7 @@ def _last_sentence(text: str) -> str:
     return re.split(r"(?<=[.!?])\s+|\n", text.strip())[-1][-LONGEST_OVERLAP:]
 
 
-class UnreadableArticle(ValueError):
+class UnreadableArticle(UnreadableFile):
     """A file is no article; the message names it and what is wrong."""
 
 
@@ -73,7 +76,7 @@ def read_articles(path: Path) -> list[Article]:
     """The articles of a folder of Markdown files, one Markdown file, or an articles.jsonl.
 
     Raises:
-        UnreadableArticle: a file is no article, or the folder has none.
+        UnreadableFile: a file is no article, or the folder has none.
     """
     if path.is_dir():
         files = sorted(path.rglob("*.md"))
@@ -82,29 +85,34 @@ def read_articles(path: Path) -> list[Article]:
         return [read_markdown(file) for file in files]
     if path.suffix == ".md":
         return [read_markdown(path)]
-    with path.open(encoding="utf-8") as lines:
-        return [_read_row(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    return [_read_row(row, place) for place, row in read_rows(path)]
 
 
 def read_markdown(path: Path) -> Article:
     """An article with its front matter (id, title, ...); text before the first H2 is a section under the title.
 
     Raises:
-        UnreadableArticle: the front matter is missing or wrong.
+        UnreadableFile: it is no text, or its front matter is missing or wrong.
     """
-    matter, body = frontmatter.parse(path.read_text(encoding="utf-8"))
+    try:
+        matter, body = frontmatter.parse(read_text(path))
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise UnreadableArticle(f"{where}: the front matter is no YAML: {getattr(error, 'problem', error)}") from None
     fields = {"id": path.stem, **matter}
     if "title" not in fields:
         raise UnreadableArticle(f"{path}: the front matter has no title")
     return _article(fields, _sections(body, str(fields["title"])), str(path))
 
 
-def _read_row(line: str, place: str) -> Article:
+def _read_row(row: Mapping[str, Any], place: str) -> Article:
     try:
-        row = json.loads(line)
         sections = [ArticleSection(str(s["id"]), s["heading"], s["text"].strip()) for s in row["sections"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableArticle(f"{place}: {error!r}") from None
+    except KeyError as error:
+        raise UnreadableArticle(f"{place}: {fault(error)}") from None
+    except (TypeError, AttributeError):
+        raise UnreadableArticle(f"{place}: sections is no list of objects with id, heading and text") from None
     return _article(row, sections, place)
 
 
@@ -125,7 +133,7 @@ def _article(fields: Mapping[str, Any], sections: Iterable[ArticleSection], plac
             valid_to=_moment(fields.get("valid_to")),
         )
     except (KeyError, ValueError) as error:
-        raise UnreadableArticle(f"{place}: {error!r}") from None
+        raise UnreadableArticle(f"{place}: {fault(error)}") from None
 
 
 def _distinct(sections: Iterable[ArticleSection]) -> Iterable[ArticleSection]:

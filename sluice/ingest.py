@@ -1,13 +1,13 @@
 """`sluice ingest`: put a help centre into Postgres, one chunk an H2 section."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from infra.knowledge import UnreadableArticle, read_articles
+from infra.crm import read_customers
+from infra.knowledge import read_articles
 from infra.postgres.ingest import IngestReport, Retire, TooManyRetired, ingest, load_customers, rehearse
 from infra.postgres.pool import open_pool
 from infra.settings import Settings
@@ -53,7 +53,7 @@ def ingest_articles(
             report, count = run(_ingest(settings, Task(source, customers, _retire(source, force, keep), dry_run)))
     except TooManyRetired as error:
         fail(f"{error}: pass --force to retire them, --keep to add to them, --dry-run to see", USAGE)
-    except (UnreadableArticle, VersionTaken, ValueError) as error:
+    except (VersionTaken, ValueError) as error:
         fail(str(error), USAGE)
     if as_json:
         print_json({**(vars(report) if report else {}), "customers": count})
@@ -89,8 +89,7 @@ def _retire(source: Path | None, force: bool, keep: bool) -> Retire:
 
 async def _ingest(settings: Settings, task: Task) -> tuple[IngestReport | None, int]:
     articles = read_articles(task.source) if task.source else None
-    lines = task.customers.read_text(encoding="utf-8").splitlines() if task.customers else []
-    rows = [json.loads(line) for line in lines if line.strip()]
+    rows = read_customers(task.customers) if task.customers else []
     pool = await open_pool(owner_url(settings), size=1)
     try:
         bring = rehearse if task.dry_run else ingest

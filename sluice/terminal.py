@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from infra.rows import UnreadableFile
 from infra.settings import Settings, SettingsError, load_settings
 from processors.errors import DependencyDown, SluiceError
 
@@ -68,8 +69,12 @@ def explained() -> Iterator[None]:
         setting = SETTING.get(error.dependency, "")
         look = f" {setting} says where it is;" if setting and setting not in str(error) else ""
         fail(f"{error}.{look} `sluice doctor` says what is reachable", DOWN)
-    except SettingsError as error:
+    except (SettingsError, UnreadableFile) as error:
         fail(str(error), USAGE)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        fail(f"{error.filename}: {error.strerror}", USAGE)
     except SluiceError as error:
         fail(str(error))
 

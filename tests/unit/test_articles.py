@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.knowledge import Article, ArticleSection, UnreadableArticle, read_articles, read_markdown
+from infra.rows import UnreadableFile
 
 MARKDOWN = """---
 id: gifts
@@ -78,7 +79,7 @@ def test_a_file_without_a_title_is_named(tmp_path: Path) -> None:
 def test_a_line_that_is_no_article_is_named(tmp_path: Path, row: str) -> None:
     path = tmp_path / "articles.jsonl"
     path.write_text(f"\n{row}\n")
-    with pytest.raises(UnreadableArticle, match=r"articles\.jsonl:2"):
+    with pytest.raises(UnreadableFile, match=r"articles\.jsonl:2"):
         read_articles(path)
 
 
