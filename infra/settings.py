@@ -134,6 +134,23 @@ def _price(text: object) -> object:
         raise ValueError("write a price as provider/name=PROMPT:COMPLETION, in dollars") from error
 
 
+def _database(value: SecretStr) -> SecretStr:
+    """Refuse what libpq cannot read, without repeating it: it may hold a password."""
+    from psycopg import ProgrammingError  # here, as most of what reads settings needs no Postgres
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parts = conninfo_to_dict(value.get_secret_value())
+    except ProgrammingError:
+        parts = {}
+    ports = str(parts.get("port") or "5432").split(",")
+    url = value.get_secret_value().startswith(("postgresql://", "postgres://"))
+    if not (url and parts and all(port.isdecimal() and 0 < int(port) < 65536 for port in ports)):
+        raise ValueError("write it as postgresql://user@host:5432/database")
+    return value
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
 Channels = Annotated[tuple[Channel, ...], NoDecode, BeforeValidator(_words)]
 
 
@@ -197,31 +214,31 @@ class Settings(BaseSettings):
     kafka_ssl_key_password: SecretStr | None = _known(
         "KAFKA_SSL_KEY_PASSWORD", None, "Password of that private key, where it has one."
     )
-    database_url: SecretStr | None = _known(
+    database_url: DatabaseUrl | None = _known(
         "DATABASE_URL", None, "Postgres (with pgvector) as its owner. Unset: an embedded Postgres is started."
     )
-    database_url_edge: SecretStr | None = _known(
+    database_url_edge: DatabaseUrl | None = _known(
         "DATABASE_URL_EDGE", None, "Postgres as the edge. Unset: DATABASE_URL with the user sluice_edge."
     )
-    database_url_router: SecretStr | None = _known(
+    database_url_router: DatabaseUrl | None = _known(
         "DATABASE_URL_ROUTER", None, "Postgres as the router. Unset: DATABASE_URL with the user sluice_router."
     )
-    database_url_retrieval: SecretStr | None = _known(
+    database_url_retrieval: DatabaseUrl | None = _known(
         "DATABASE_URL_RETRIEVAL", None, "Postgres as retrieval. Unset: DATABASE_URL with the user sluice_retrieval."
     )
-    database_url_resolution: SecretStr | None = _known(
+    database_url_resolution: DatabaseUrl | None = _known(
         "DATABASE_URL_RESOLUTION", None, "Postgres as resolution. Unset: DATABASE_URL with the user sluice_resolution."
     )
-    database_url_gate: SecretStr | None = _known(
+    database_url_gate: DatabaseUrl | None = _known(
         "DATABASE_URL_GATE", None, "Postgres as the gate. Unset: DATABASE_URL with the user sluice_gate."
     )
-    database_url_outcome: SecretStr | None = _known(
+    database_url_outcome: DatabaseUrl | None = _known(
         "DATABASE_URL_OUTCOME", None, "Postgres as outcome. Unset: DATABASE_URL with the user sluice_outcome."
     )
-    database_url_people: SecretStr | None = _known(
+    database_url_people: DatabaseUrl | None = _known(
         "DATABASE_URL_PEOPLE", None, "Postgres as the people's queue. Unset: DATABASE_URL with the user sluice_people."
     )
-    database_url_auditor: SecretStr | None = _known(
+    database_url_auditor: DatabaseUrl | None = _known(
         "DATABASE_URL_AUDITOR", None, "Postgres as the auditor. Unset: DATABASE_URL with the user sluice_auditor."
     )
     home: Path = Field(Path("var"), description="Folder of everything Sluice keeps: embedded Kafka and Postgres, logs.")

@@ -18,7 +18,7 @@ from sluice.terminal import USAGE, WRONG, AsJson, commands, console, fail, print
 
 app = commands("Dead letters: tickets a stage could never handle. Each is on the people's queue as well.")
 
-Days = Annotated[float, typer.Option(help="How far back to look.")]
+Days = Annotated[float, typer.Option(min=0, max=3650, help="How far back to look.")]
 StageOption = Annotated[str | None, typer.Option(help="Only this stage's.")]
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason, such as Undecodable.")]
 

@@ -24,6 +24,7 @@ from infra.settings import Settings
 from infra.wiring import Adapters, in_memory, open_adapters
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from sluice.figures import show_report
+from sluice.reach import usable
 from sluice.suite import Prepared, load, open_suite, prepare, with_suite
 from sluice.terminal import DOWN, USAGE, AsJson, fail, print_json, read_settings, stderr
 from sluice.terminal import run as run_async
@@ -53,6 +54,7 @@ def evaluate(
       sluice eval ../shared/evaldata/thunderbird --split dev --limit 200
     """
     settings = read_settings()
+    usable(settings)
     opened = open_suite(suite)
     try:
         tickets = halves(opened).held_out if split == HELD_OUT else opened.split(split)

@@ -51,13 +51,23 @@ def send(
     if (text is None) == (eml is None):
         fail("give a text or --eml FILE, one of the two", USAGE)
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=url or edge_url(settings), headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=_address(url or edge_url(settings)), headers=headers, timeout=30) as client:
         accepted = _post(client, text=text, eml=eml, subject=subject, customer=customer, conversation=conversation)
         outcome = _wait(client, accepted["ticket_id"], wait) if wait > 0 else None
     if as_json:
         print_json(accepted | {"outcome": outcome})
     else:
         _show(accepted["ticket_id"], outcome, waited=wait > 0)
+
+
+def _address(url: str) -> httpx.URL:
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        fail(f"--url {url!r}: {error}", USAGE)
+    if address.scheme not in ("http", "https") or not address.host:
+        fail(f"--url {url!r}: write it as http://127.0.0.1:8700", USAGE)
+    return address
 
 
 def _post(

@@ -41,7 +41,12 @@ def open_suite(name: str) -> Suite:
     try:
         return load_suite(path if path.exists() or not (DATASETS / name).is_dir() else DATASETS / name)
     except (SuiteError, OSError) as error:
-        fail(str(error), USAGE)
+        known = "" if path.exists() else f"; known by name: {', '.join(_known())}, else give a folder"
+        fail(f"{error}{known}", USAGE)
+
+
+def _known() -> list[str]:
+    return sorted(folder.name for folder in DATASETS.iterdir() if any(folder.glob("tickets_*.jsonl")))
 
 
 def settings_of(suite: Suite) -> dict[str, str]:

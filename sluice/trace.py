@@ -23,7 +23,7 @@ BAR = 40  # columns of the waterfall
 
 def trace(
     ticket: Annotated[str, typer.Argument(help="The ticket's id, as the edge answered it.")],
-    hours: Annotated[float, typer.Option(help="How far back to look.")] = 24.0,
+    hours: Annotated[float, typer.Option(min=0, max=87600, help="How far back to look.")] = 24.0,
     as_json: AsJson = False,
 ) -> None:
     """Show a ticket's whole way: each stage's decision, where it stands on Kafka, and how long each step took.

@@ -66,7 +66,11 @@ def test_every_option_says_what_it_is() -> None:
         ("dead list --stage nothing", "no stage 'nothing'"),
         ("switch off --why x --scope nothing", "nothing"),
         ("schemas show Nothing", "TicketReceived"),
-        ("eval no-such-folder", "no-such-folder"),
+        ("eval no-such-folder", "no-such-folder: no tickets_<split>.jsonl with a row; known by name: shop"),
+        ("dead list --days 999999999", "--days"),
+        ("trace 0d5c2f0e-3c39-5c0f-8a55-0f4b9a3c7d21 --hours 999999999", "--hours"),
+        ("send hello --key a --url nonsense", "write it as http://127.0.0.1:8700"),
+        ("send hello --key a --url ftp://edge", "write it as http://127.0.0.1:8700"),
         ("send hello", "SLUICE_API_KEYS"),
         ("edge", "SLUICE_API_KEYS"),
     ],
@@ -80,6 +84,26 @@ def test_a_wrong_call_ends_with_2_and_says_what_to_change(arguments: str, told: 
 def test_a_wrong_setting_ends_every_command_with_2_and_its_name(command: str) -> None:
     ended = sluice(*command.split(), SLUICE_EDGE_PORT="abc")
     assert (ended.exit_code, ended.stderr.split()[1]) == (2, "SLUICE_EDGE_PORT:")
+
+
+@pytest.mark.parametrize("command", ["up", "eval shop --limit 1", "demo"])
+@pytest.mark.parametrize("home", ["/proc/nope", "{file}/below", "{file}"])
+def test_a_home_that_cannot_be_used_ends_a_command_with_2_and_its_name(command: str, home: str, tmp_path: Path) -> None:
+    (file := tmp_path / "file").touch()
+    ended = sluice(*command.split(), SLUICE_HOME=home.format(file=file))
+    assert (ended.exit_code, ended.stderr.split()[1]) == (2, "SLUICE_HOME"), ended.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://:::bad", "sluice", "host=db", "postgresql://u@db:99999/x", "mysql://db/x"]
+)
+def test_a_database_url_nobody_can_read_ends_a_command_with_2_and_is_not_repeated(url: str) -> None:
+    ended = sluice("migrate", "--dry-run", DATABASE_URL=url)
+    assert (ended.exit_code, "DATABASE_URL: write it as postgresql://" in ended.stderr, url in ended.stderr) == (
+        2,
+        True,
+        False,
+    )
 
 
 def test_a_taken_port_ends_the_edge_with_2_and_the_setting_to_change(tmp_path: Path) -> None:
