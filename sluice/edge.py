@@ -11,8 +11,9 @@ from infra.language import detect_language
 from infra.settings import DatabaseRole, Settings
 from infra.telemetry import tracing
 from infra.wiring import open_adapters
-from sluice.reach import api_keys, bootstrap, owner_url, taken
-from sluice.terminal import USAGE, JsonLines, console, fail, print_line, read_settings
+from sluice.keys import with_own_keys
+from sluice.reach import bootstrap, database_of, taken
+from sluice.terminal import USAGE, JsonLines, console, explained, fail, print_line, read_settings
 from streams.ingress.serve import OpenParts, options_of, run_edge
 from streams.process import configure_logging
 
@@ -32,13 +33,14 @@ def edge(
 
       sluice edge --port 0 --json
     """
-    settings = read_settings()
-    keys = api_keys(settings)
-    if not keys:
+    given = read_settings()
+    with explained():
+        settings = with_own_keys(given.model_copy(update={"edge_host": host or given.edge_host}))
+    if not settings.api_keys:
         fail("no API key: set SLUICE_API_KEYS=KEY=ACCOUNT:SCOPE or SLUICE_API_KEYS_FILE", USAGE)
     configure_logging(settings.log_level, as_json=as_json)
-    options = options_of(settings.model_copy(update={"api_keys": keys}), bootstrap(settings))
-    options = replace(options, host=host or options.host, port=options.port if port is None else port)
+    options = options_of(settings, bootstrap(settings))
+    options = replace(options, port=options.port if port is None else port)
     if (why := taken(options.host, options.port)) is not None:
         fail(f"{why}; give another --port, or set SLUICE_EDGE_PORT", USAGE)
     with tracing(settings, "edge") as tracer:
@@ -61,8 +63,8 @@ def _parts(settings: Settings) -> OpenParts | None:
     roles = [role for role, needed in needs.items() if needed]
     if not roles:
         return None
-    database = owner_url(settings)
-    return lambda: open_adapters(settings, database, roles, wait=False)
+    # Asked for with every connection: the embedded Postgres has no address before it runs.
+    return lambda: open_adapters(settings, lambda: database_of(settings), roles, wait=False)
 
 
 def _listening(address: str, as_json: bool) -> None:

@@ -1,7 +1,5 @@
 """The whole stack on this machine: Kafka, Postgres, the workers and the edge, started in the background."""
 
-import os
-import secrets
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -22,7 +20,7 @@ from infra.postgres.local import RunningPostgres, ensure_postgres, find_postgres
 from infra.postgres.migrate import MigrationError, migrate
 from infra.settings import Settings
 from processors.errors import DependencyDown
-from sluice.reach import edge_url, key_file, pid_at, taken, unready, usable, worker_url
+from sluice.reach import edge_url, pid_at, taken, unready, usable, worker_url
 
 START_TIMEOUT = 90.0  # seconds; the first start builds the embedding graph
 STOP_TIMEOUT = 30.0  # seconds; a worker drains for 20
@@ -167,13 +165,3 @@ def _stranger(daemon: Daemon, url: str) -> str | None:
     if ours != theirs:
         raise StackFailed(f"{url} is another process's: SLUICE_{daemon.name.upper()}_PORT is the port")
     return None
-
-
-def ensure_key(settings: Settings) -> None:
-    """Give a local stack a service key of its own where none is configured; the edge and `sluice send` read it."""
-    path = key_file(settings)
-    if not settings.api_keys and not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"sk-{secrets.token_urlsafe(24)}=local:service\n")

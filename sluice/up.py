@@ -6,15 +6,10 @@ import typer
 
 from infra.kafka.local import KafkaFailed, KafkaUnavailable
 from infra.postgres.local import PostgresFailed
-from sluice.reach import edge_url, key_file, usable, worker_url
-from sluice.stack import (
-    StackFailed,
-    ensure_key,
-    start_processes,
-    start_services,
-    stop_stack,
-    undone_where_it_fails,
-)
+from infra.settings import Settings
+from sluice.keys import chat_page, ensure_keys, own_files
+from sluice.reach import edge_url, usable, worker_url
+from sluice.stack import StackFailed, start_processes, start_services, stop_stack, undone_where_it_fails
 from sluice.terminal import DOWN, AsJson, aside, console, fail, print_json, read_settings
 
 
@@ -27,6 +22,9 @@ def up(
     """Start Kafka and Postgres (unless the settings name yours), all workers and the edge; they stay up.
 
     Where a part does not come up, what this call started is stopped again.
+
+    Without settings for it, it makes an API key, a staff key and a chat secret in SLUICE_HOME, for this machine's stack
+    alone, and /widget-demo of the edge is a page to chat on.
 
     A fresh deployment drafts and sends nothing: `sluice switch auto --why ...` arms it.
 
@@ -45,17 +43,30 @@ def up(
         with undone_where_it_fails(settings, say):
             found = start_services(settings, allow_memory=False, say=say)
             if not services:
-                ensure_key(settings)
+                ensure_keys(settings)
                 start_processes(settings, say)
     except (KafkaUnavailable, KafkaFailed, PostgresFailed, StackFailed) as error:
         fail(str(error), DOWN)
-    logs, keys = settings.home / "run", key_file(settings)
+    logs, keys = settings.home / "run", own_files(settings)
     if as_json:
         running = {} if services else {"edge": edge_url(settings), "worker": worker_url(settings)}
         kafka, postgres = found.kafka.bootstrap, "embedded" if found.postgres.local else "configured"
-        print_json({"kafka": kafka, "postgres": postgres, **running, "logs": logs, "api_keys": keys})
+        shown = {} if services else {"chat": chat_page(settings)}
+        print_json({"kafka": kafka, "postgres": postgres, **running, **shown, "logs": logs, **keys})
     else:
-        console.print(f"logs: {logs}; API keys: {keys}; stop with `sluice down`")
+        if not services:
+            _introduce(settings)
+        made = [f"{name.replace('_', ' ')}: {path}" for name, path in keys.items() if path]
+        console.print("; ".join([f"logs: {logs}", *made, "stop with `sluice down`"]), highlight=False, soft_wrap=True)
+
+
+def _introduce(settings: Settings) -> None:
+    """Where somebody may try it."""
+    if (page := chat_page(settings)) is not None:
+        said = (
+            f"chat: {page}; `sluice queue list` shows what waits for you, `sluice switch auto --why ...` lets it answer"
+        )
+        console.print(said, highlight=False, soft_wrap=True)
 
 
 def down(as_json: AsJson = False) -> None:

@@ -15,9 +15,10 @@ from infra.wiring import embedder_of
 from processors.errors import DependencyDown
 from processors.switch import Board
 from schemas.control import Scope, SwitchState
-from sluice.demo.own import ACTOR, check_ours, own_environ
+from sluice.demo.own import ACTOR, channel_secrets, check_ours, own_environ
+from sluice.keys import ensure_keys
 from sluice.reach import brokers_of, usable
-from sluice.stack import Say, Services, ensure_key, start_processes, start_services, stop_stack
+from sluice.stack import Say, Services, start_processes, start_services, stop_stack
 from sluice.suite import Prepared, load, prepare
 from sluice.switch import read_board, set_switch
 from sluice.terminal import read_settings
@@ -40,7 +41,7 @@ class Stack:
 
 def home_of(suite: Suite, *, use_configured: bool = False) -> Settings:
     """The settings of the demo: a home and services of its own for each suite, so that nothing of yours is touched."""
-    os.environ |= own_environ(read_settings(), suite, use_configured=use_configured)
+    os.environ |= own_environ(read_settings(), suite, use_configured=use_configured) | channel_secrets()
     return read_settings()
 
 
@@ -78,7 +79,7 @@ def running(settings: Settings, suite: Suite, say: Say) -> Iterator[Stack]:
         os.environ |= {"SLUICE_MODELS_DIR": str(prepared.models_dir), "SLUICE_POLICY": str(prepared.policy)}
         if services.kafka.kind == "memory":
             os.environ["KAFKA_BOOTSTRAP_SERVERS"] = services.kafka.bootstrap
-        ensure_key(settings)
+        ensure_keys(settings)
         start_processes(load_settings(), say)
         stack = Stack(load_settings(), services, prepared)
         run_async(_arm(stack.settings, say))

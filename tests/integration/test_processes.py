@@ -61,3 +61,17 @@ def test_a_process_says_where_it_listens_becomes_ready_and_ends_with_0(
 def test_a_ready_worker_names_its_stages(environ: dict[str, str], tmp_path: Path) -> None:
     with running(["worker", "outcome"], environ, tmp_path / "log.jsonl") as (_, said):
         assert until_ready(said["address"])["parts"] == {"event loop": "ok", "outcome": "ok", "switch": "ok"}
+
+
+def test_an_edge_without_its_database_takes_tickets_and_says_that_the_queue_is_away(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    environ |= {"SLUICE_API_KEYS": "a=b:service", "SLUICE_STAFF_KEYS": "s=mia"}
+    environ.pop("DATABASE_URL")  # the embedded one, which nobody has started
+    with running(["edge"], environ, tmp_path / "log.jsonl") as (_, said):
+        until_ready(said["address"])
+        with httpx.Client(base_url=said["address"], timeout=SOON) as client:
+            queue = client.get("/v1/queue", headers={"X-API-Key": "s"})
+            ticket = client.post("/v1/tickets", headers={"X-API-Key": "a"}, json={"body": "hello"})
+    assert (queue.status_code, queue.json()["detail"]) == (503, "Postgres does not answer: try again")
+    assert ticket.status_code == httpx.codes.ACCEPTED
