@@ -131,9 +131,12 @@ def show(stack: Stack, suite: Suite, found: Report, seen: Seen) -> None:
 
 
 def _example(disposition: Disposition, pairs: Pairs, seen: Seen) -> ReplyApproved | TicketEscalated | None:
-    """A telling ticket of this disposition: with a draft, a transcript or sources, where any has them."""
+    """A telling ticket of this disposition: with a transcript and sources, else with sources."""
     events = [seen.gated[seen.accepted[label.id]] for row, label in pairs if row.disposition == disposition.value]
-    events.sort(
-        key=lambda event: (event.draft is not None, bool(event.admission.transcript), len(event.evidence.passages))
-    )
-    return events[-1] if events else None
+    return max(events, key=_telling, default=None)
+
+
+def _telling(event: ReplyApproved | TicketEscalated) -> tuple[bool, bool, bool, int]:
+    """How much of its way a ticket shows: an agent is handed the conversation so far, and what there is to cite."""
+    transcript, sources = bool(event.admission.transcript), len(event.evidence.passages)
+    return transcript and sources > 0, sources > 0, event.draft is not None, sources
