@@ -248,10 +248,17 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def posting(body: type[BaseModel] | None, media_type: str) -> dict[str, Any]:
     """How a route that takes a body is described: its body is read by hand, after the key is checked."""
-    schema = {"$ref": f"#/components/schemas/{body.__name__}"} if body else {"type": "string", "format": "binary"}
     return {
         "status_code": 202,
         "tags": ["tickets"],
         "responses": problems(400, 401, 403, 413, 415, 422, 500, 503),
-        "openapi_extra": {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}},
+        "openapi_extra": bodied(body, media_type),
     }
+
+
+def bodied(
+    body: type[BaseModel] | None, media_type: str = "application/json", *, required: bool = True
+) -> dict[str, Any]:
+    """The body of a route, as the description of it all names it."""
+    schema = {"$ref": f"#/components/schemas/{body.__name__}"} if body else {"type": "string", "format": "binary"}
+    return {"requestBody": {"required": required, "content": {media_type: {"schema": schema}}}}

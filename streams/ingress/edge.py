@@ -251,15 +251,17 @@ def _report(error: Exception) -> None:
 # -- the description of it all
 
 
+DESCRIBED = (
+    *(TicketRequest, SessionRequest, ChatMessage, Problem),
+    *(claims.ClaimBody, claims.SettleBody),
+    *(queue.TakeBody, queue.ApproveBody, queue.EditBody, queue.RejectBody, queue.ResolveBody),
+)  # what no route's signature names, as its body is read by hand
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if not app.openapi_schema:
         described = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        models: list[tuple[type[BaseModel], Literal["validation"]]] = [
-            (TicketRequest, "validation"),
-            (SessionRequest, "validation"),
-            (ChatMessage, "validation"),
-            (Problem, "validation"),
-        ]
+        models: list[tuple[type[BaseModel], Literal["validation"]]] = [(model, "validation") for model in DESCRIBED]
         _, schemas = models_json_schema(models, ref_template="#/components/schemas/{model}")
         described["components"]["schemas"] |= schemas["$defs"]
         app.openapi_schema = described

@@ -36,7 +36,7 @@ from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.ingress import Channel
 from schemas.outcome import Outcome, TicketSettled
 from schemas.topics import Topic
-from streams.ingress.doors import Doors, GivenKey, InDoors, body_of, parsed, problems, unauthorised
+from streams.ingress.doors import Doors, GivenKey, InDoors, bodied, body_of, parsed, problems, unauthorised
 from streams.ingress.problem import Refused
 
 MAX_BYTES = 128 * 1024
@@ -241,7 +241,7 @@ def _line(queued: Queued, now: datetime) -> dict[str, Any]:
 # -- acting
 
 
-@routes.post("/{item_id}/take", responses=REFUSALS)
+@routes.post("/{item_id}/take", responses=REFUSALS, openapi_extra=bodied(TakeBody, required=False))
 async def post_take(item_id: UUID, request: Request, desk: Desk, doors: InDoors, person: Person) -> Done:
     """Make the item yours, with its conversation; the bot is silent in it. 409 names who has it."""
     body = await _read(TakeBody, request)
@@ -254,14 +254,14 @@ async def post_release(item_id: UUID, desk: Desk, doors: InDoors, person: Person
     return await _done(item_id, person, release(item_id, person, desk), doors, desk)
 
 
-@routes.post("/{item_id}/approve", responses=REFUSALS)
+@routes.post("/{item_id}/approve", responses=REFUSALS, openapi_extra=bodied(ApproveBody, required=False))
 async def post_approve(item_id: UUID, request: Request, desk: Desk, doors: InDoors, person: Person) -> Done:
     """Send the draft as it is. Saying it again is harmless, also after a 503."""
     body = await _read(ApproveBody, request)
     return await _done(item_id, person, approve(item_id, person, desk, keep=body.keep), doors, desk)
 
 
-@routes.post("/{item_id}/edit", responses=REFUSALS)
+@routes.post("/{item_id}/edit", responses=REFUSALS, openapi_extra=bodied(EditBody))
 async def post_edit(item_id: UUID, request: Request, desk: Desk, doors: InDoors, person: Person) -> Done:
     """Send your own text, in the draft's place or where there is none."""
     body = await _read(EditBody, request)
@@ -270,7 +270,7 @@ async def post_edit(item_id: UUID, request: Request, desk: Desk, doors: InDoors,
     return await _done(item_id, person, edit(item_id, person, body.text, desk, keep=body.keep), doors, desk)
 
 
-@routes.post("/{item_id}/reject", responses=REFUSALS)
+@routes.post("/{item_id}/reject", responses=REFUSALS, openapi_extra=bodied(RejectBody))
 async def post_reject(item_id: UUID, request: Request, desk: Desk, doors: InDoors, person: Person) -> Done:
     """Close the item without a reply."""
     body = await _read(RejectBody, request)
@@ -278,7 +278,7 @@ async def post_reject(item_id: UUID, request: Request, desk: Desk, doors: InDoor
     return await _done(item_id, person, acting, doors, desk)
 
 
-@routes.post("/{item_id}/resolve", responses=REFUSALS)
+@routes.post("/{item_id}/resolve", responses=REFUSALS, openapi_extra=bodied(ResolveBody))
 async def post_resolve(item_id: UUID, request: Request, desk: Desk, doors: InDoors, person: Person) -> Done:
     """Say what became of a reply that may have been sent: sent closes the item, not sent lets it be answered."""
     body = await _read(ResolveBody, request)

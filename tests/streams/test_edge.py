@@ -331,6 +331,28 @@ async def test_the_description_names_every_body_and_refusal(client: httpx.AsyncC
     assert {name.rpartition("/")[2] for name in used} <= set(described["components"]["schemas"])
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "required"),
+    [
+        ("/v1/queue/{item_id}/take", "TakeBody", False),
+        ("/v1/queue/{item_id}/approve", "ApproveBody", False),
+        ("/v1/queue/{item_id}/edit", "EditBody", True),
+        ("/v1/queue/{item_id}/reject", "RejectBody", True),
+        ("/v1/queue/{item_id}/resolve", "ResolveBody", True),
+        ("/v1/claims/{ticket_id}", "ClaimBody", True),
+        ("/v1/claims/{ticket_id}/settle", "SettleBody", True),
+    ],
+)
+async def test_bodies_that_are_read_by_hand_are_described(
+    client: httpx.AsyncClient, path: str, body: str, required: bool
+) -> None:
+    described = (await client.get("/openapi.json")).json()
+    asked = described["paths"][path]["post"]["requestBody"]
+    assert asked["required"] is required
+    assert asked["content"]["application/json"]["schema"] == {"$ref": f"#/components/schemas/{body}"}
+    assert described["components"]["schemas"][body]["properties"]
+
+
 def test_keys_are_held_as_hashes(doors: Doors) -> None:
     assert all(len(name) == 64 for name in doors.keys)
 
