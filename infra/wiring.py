@@ -38,6 +38,7 @@ from infra.scripted.conversations import ScriptedConversations
 from infra.scripted.ledger import ScriptedLedger
 from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import DatabaseRole, Settings, SettingsError
+from processors.disclosure import Disclosure
 from processors.mail_reply import Letterhead
 from processors.mail_token import TokenKey
 from processors.policy import Policy, PolicyError
@@ -224,10 +225,15 @@ class Adapters:
                 token=token.get_secret_value(),
                 numbers=self.settings.whatsapp_phone_number_id,
                 clock=self.clock,
+                disclosure=self._disclosure,
             )
         if self.settings.smtp_host is not None:
             found[Channel.EMAIL] = self._mail(self.settings.smtp_host)
         return found
+
+    @property
+    def _disclosure(self) -> Disclosure:
+        return Disclosure(self.policy.automatic.disclosure, self.policy.automatic.note)
 
     def _mail(self, host: str) -> SmtpReplies:
         settings = self.settings
@@ -242,8 +248,7 @@ class Adapters:
             password=password.get_secret_value() if password else None,
         )
         key = TokenKey(account=settings.mail_account, secret=secret.get_secret_value().encode())
-        email = self.policy.email
-        head = Letterhead(sender.name, sender.address, key, disclosure=email.disclosure, note=email.note)
+        head = Letterhead(sender.name, sender.address, key, self._disclosure)
         return SmtpReplies(server, head, self.clock)
 
     @cached_property

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
 
+from processors.disclosure import BOT, Disclosure
 from processors.errors import Undeliverable
 from processors.ingress import clean, clean_line
 from processors.loops import ANSWERED
@@ -16,7 +17,6 @@ from processors.mail_token import ADDRESS, TokenKey, message_id, plus_address, s
 from processors.ports import Link, Reply
 from schemas.ingress import TicketReceived
 
-BOT = "bot"
 MAX_SUBJECT = 200  # characters
 MAX_REFERENCES = 20  # Message-IDs: the thread's first one and the newest
 ANSWER = "Re: "
@@ -33,8 +33,7 @@ class Letterhead:
     name: str  # of the sender; may be empty
     address: str
     key: TokenKey
-    disclosure: str  # below an automatic answer: that a machine wrote it, and the way to a person
-    note: str  # below any other automatic message
+    disclosure: Disclosure
 
     @property
     def domain(self) -> str:
@@ -118,9 +117,8 @@ def _signs(reply: Reply) -> dict[str, str]:
 
 
 def _text(reply: Reply, head: Letterhead) -> str:
-    parts = [clean(reply.text).strip()]
-    if reply.actor == BOT:
-        parts += [_links(reply.links), clean(head.disclosure if reply.sentences else head.note).strip()]
+    links = _links(reply.links) if reply.actor == BOT else ""
+    parts = (clean(reply.text).strip(), links, head.disclosure.below(reply))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

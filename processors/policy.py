@@ -96,8 +96,8 @@ class Sla(_Table):
     suggest: Minutes
 
 
-class Email(_Table):
-    """What automatic e-mail says of itself, and when it stops talking to what may be a machine too (RFC 3834)."""
+class Automatic(_Table):
+    """What automatic e-mail and WhatsApp messages say of themselves, below their text."""
 
     disclosure: str = Field(
         'An AI system wrote this answer. To reach a person, answer "I want to speak to a person".',
@@ -105,6 +105,11 @@ class Email(_Table):
         max_length=1000,
     )
     note: str = Field("This note was sent automatically.", min_length=1, max_length=1000)
+
+
+class Email(_Table):
+    """When automatic e-mail stops talking to what may be a machine too (RFC 3834)."""
+
     quick_seconds: int = Field(120, ge=0, le=86_400)  # a reply sooner after an automatic one is a machine's
     replies: int = Field(1, ge=1, le=20)  # automatic ones a conversation gets within `window_minutes`
     window_minutes: int = Field(1440, gt=0, le=43_200)
@@ -124,6 +129,7 @@ class Policy(_Table):
     sla_minutes_of: Sla = Field(alias="sla_minutes")
     acknowledge: dict[Channel, Annotated[str, Field(min_length=1, max_length=1000)]] = Field(default_factory=dict)
     reply_expiry: Minuted = Field(alias="reply_expiry_minutes")
+    automatic: Automatic = Automatic()
     email: Email = Email()
     _hash: str = PrivateAttr("")
 

@@ -14,6 +14,7 @@ from typing import NoReturn
 import httpx
 
 from infra.helpdesk.exchange import PASSING, Answer, exchange, within
+from processors.disclosure import Disclosure
 from processors.errors import DependencyDown, TryLater, Undeliverable
 from processors.ports import Clock, Reply
 from processors.reply_window import window_closes
@@ -70,19 +71,28 @@ class WhatsApp:
     """Sends from the number that the customer wrote to, where it is one of ours."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, url: str, token: str, numbers: Collection[str], clock: Clock
+        self,
+        client: httpx.AsyncClient,
+        *,
+        url: str,
+        token: str,
+        numbers: Collection[str],
+        clock: Clock,
+        disclosure: Disclosure,
     ) -> None:
         self._client, self._url, self._token = client, url.rstrip("/"), token
         self._numbers = frozenset(numbers)  # phone number ids
         self._clock = clock
+        self._disclosure = disclosure
 
     async def reply(self, reply: Reply, deadline: float) -> str:
         """Send a text; Meta's id of the message (`wamid...`), or the key where it gives none."""
-        self._check(reply)
+        text = self._text(reply)
+        self._check(reply, text)
         request = self._client.build_request(
             "POST",
             f"{self._url}/{reply.ticket.account}/messages",
-            json=_message(reply),
+            json=_message(reply, text),
             headers={"Authorization": f"Bearer {self._token}"},
             timeout=within(deadline),
         )
@@ -99,7 +109,12 @@ class WhatsApp:
         """
         raise LookupError("WhatsApp cannot be asked what was sent")
 
-    def _check(self, reply: Reply) -> None:
+    def _text(self, reply: Reply) -> str:
+        """What the customer reads: below an automatic message, that it is one."""
+        text = reply.text.strip()
+        return "\n\n".join(filter(None, (text, self._disclosure.below(reply)))) if text else ""
+
+    def _check(self, reply: Reply, text: str) -> None:
         """Refuse before the call what Meta would refuse.
 
         Raises:
@@ -113,17 +128,17 @@ class WhatsApp:
             raise Undeliverable(f"{NAME}: the customer wrote to a number that is not in WHATSAPP_PHONE_NUMBER_ID")
         if reply.ticket.sender is None:
             raise Undeliverable(f"{NAME}: the customer shows no number to write to")
-        if not reply.text.strip() or len(reply.text.encode("utf-16-le", "replace")) // 2 > MAX_TEXT:
+        if not text or len(text.encode("utf-16-le", "replace")) // 2 > MAX_TEXT:
             raise Undeliverable(f"{NAME}: a message has 1 to {MAX_TEXT} characters, and two are not sent as one")
 
 
-def _message(reply: Reply) -> dict[str, object]:
+def _message(reply: Reply, text: str) -> dict[str, object]:
     return {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
         "to": reply.ticket.sender,
         "type": "text",
-        "text": {"preview_url": False, "body": reply.text},
+        "text": {"preview_url": False, "body": text},
         "biz_opaque_callback_data": reply.key,
     }
 

@@ -10,11 +10,14 @@ import pytest
 
 from infra.helpdesk.whatsapp import MAX_TEXT, WhatsApp
 from infra.scripted.whatsapp_server import Account, Faults, create_whatsapp
+from processors.disclosure import Disclosure
 from processors.errors import DependencyDown, TryLater, Undeliverable
 from processors.ports import Reply
 from schemas.ingress import Channel, TicketReceived, ticket_id
+from schemas.resolution import Sentence
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+SAID = Disclosure("An AI system wrote this answer.", "This note was sent automatically.")
 ACCOUNT, ADA = Account(token="token", secret="app-secret"), "15550100017"
 API = "http://meta.example/v23.0"
 TICKET = TicketReceived(
@@ -64,7 +67,7 @@ async def client(server: Any) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def adapter(client: httpx.AsyncClient, clock: Hands, token: str = "token", number: str = ACCOUNT.number) -> WhatsApp:
-    return WhatsApp(client, url=f"{API}/", token=token, numbers=[number], clock=clock)
+    return WhatsApp(client, url=f"{API}/", token=token, numbers=[number], clock=clock, disclosure=SAID)
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ def whatsapp(client: httpx.AsyncClient, clock: Hands) -> WhatsApp:
 
 
 def reply(text: str = "Thirty days, naïvely.", **changes: object) -> Reply:
-    return Reply("k:1", TICKET.model_copy(update=changes), text, ())
+    return Reply("k:1", TICKET.model_copy(update=changes), text, (), actor="mia")
 
 
 async def test_a_reply_goes_out_as_one_text_and_is_known_by_metas_id(server: Any, whatsapp: WhatsApp) -> None:
@@ -83,6 +86,26 @@ async def test_a_reply_goes_out_as_one_text_and_is_known_by_metas_id(server: Any
     assert reference.startswith("wamid.")
     assert (sent["to"], sent["text"]) == (ADA, {"preview_url": False, "body": "Thirty days, naïvely."})
     assert sent["biz_opaque_callback_data"] == "k:1"
+
+
+@pytest.mark.parametrize(
+    ("actor", "sentences", "below"),
+    [("bot", (Sentence(text="Thirty days."),), SAID.answer), ("bot", (), SAID.note), ("mia", (), None)],
+    ids=["an answer", "an acknowledgement", "a person's reply"],
+)
+async def test_an_automatic_message_says_so_and_a_persons_does_not(
+    server: Any, whatsapp: WhatsApp, actor: str, sentences: tuple[Sentence, ...], below: str | None
+) -> None:
+    await whatsapp.reply(Reply("k:1", TICKET, "Thirty days.\n", sentences, actor=actor), 5.0)
+    (sent,) = server.state.memory.sent
+    assert sent["text"]["body"].split("\n\n") == ["Thirty days.", *filter(None, [below])]
+
+
+async def test_what_it_says_of_itself_counts_for_its_length(server: Any, whatsapp: WhatsApp) -> None:
+    longest = Reply("k:1", TICKET, "x" * (MAX_TEXT - len(SAID.note) - 1), ())
+    with pytest.raises(Undeliverable, match="4096"):
+        await whatsapp.reply(longest, 5.0)
+    assert server.state.memory.sent == []
 
 
 async def test_meta_cannot_be_asked_what_was_sent(whatsapp: WhatsApp) -> None:
@@ -214,7 +237,9 @@ async def test_a_slow_answer_ends_at_the_deadline(server: Any, whatsapp: WhatsAp
 
 async def test_a_refused_connection_certainly_sent_nothing(clock: Hands) -> None:
     async with httpx.AsyncClient() as client:
-        closed = WhatsApp(client, url="http://127.0.0.1:1", token="t", numbers=[ACCOUNT.number], clock=clock)
+        closed = WhatsApp(
+            client, url="http://127.0.0.1:1", token="t", numbers=[ACCOUNT.number], clock=clock, disclosure=SAID
+        )
         with pytest.raises(DependencyDown) as down:
             await closed.reply(reply(), 5.0)
     assert down.value.untouched

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.disclosure import Disclosure
 from processors.ingress import Malformed, TooLarge
 from processors.ingress.email import MAX_MAIL_BYTES, Mailbox, receive_email
 from processors.ingress.quotes import reply_of
@@ -24,7 +25,8 @@ MAILBOX = Mailbox(
     authserv_ids=frozenset({"mx.shop.example"}),
     secret=b"k" * 32,
 )
-HEAD = Letterhead("Shop", "support@shop.example", TokenKey(MAILBOX.account, MAILBOX.secret), "AI wrote this.", "Note.")
+SAID = Disclosure("AI wrote this.", "Note.")
+HEAD = Letterhead("Shop", "support@shop.example", TokenKey(MAILBOX.account, MAILBOX.secret), SAID)
 PASS = "mx.shop.example; spf=pass smtp.mailfrom=example.net; dmarc=pass (p=reject) header.from=example.net"
 
 

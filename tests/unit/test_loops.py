@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from processors.loops import RULES, loops
-from processors.policy import Email, Policy, text_hit
+from processors.policy import Automatic, Email, Policy, text_hit
 from schemas.ingress import Channel, TicketReceived, ticket_id
 from schemas.router import Admission, Author, EarlierTicket, Message
 
@@ -121,8 +121,8 @@ def test_every_rule_can_fire() -> None:
 
 def test_the_words_the_disclosure_tells_to_use_reach_a_person() -> None:
     policy = Policy.parse((Path(__file__).parents[2] / "infra" / "policy.toml").read_text())
-    _, told, _ = policy.email.disclosure.split('"')
+    _, told, _ = policy.automatic.disclosure.split('"')
     hit = text_hit(f"Re: My order\n{told}", policy)
     assert hit is not None
     assert hit.name == "person_demanded"
-    assert policy.email == Email()
+    assert (policy.automatic, policy.email) == (Automatic(), Email())

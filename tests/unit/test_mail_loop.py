@@ -12,6 +12,7 @@ from infra.scripted.conversations import ScriptedConversations
 from infra.scripted.smtp_server import MailServer, Manner, Taken, answer_of
 from infra.scripted.switch import ScriptedSwitchTable
 from processors.acknowledge import acknowledge
+from processors.disclosure import Disclosure
 from processors.gate import decide, leave
 from processors.ingress.email import Mailbox, receive_email
 from processors.mail_reply import Letterhead
@@ -62,7 +63,7 @@ class Path:
         await switch.set(armed, offset=None)
         self.conversations = ScriptedConversations(self.clock, switch)
         key = TokenKey(self.mailbox.account, self.mailbox.secret)
-        head = Letterhead("Shop", "support@shop.example", key, "An AI system wrote this answer.", "A note.")
+        head = Letterhead("Shop", "support@shop.example", key, Disclosure("An AI system wrote this answer.", "A note."))
         self.smtp = SmtpReplies(SmtpServer("127.0.0.1", port, "none"), head, self.clock)
 
     async def receive(self, raw: bytes) -> None:

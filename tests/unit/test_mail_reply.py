@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.disclosure import Disclosure
 from processors.errors import Undeliverable
 from processors.mail_reply import Letter, Letterhead, letter_of
 from processors.mail_token import TokenKey, conversation_of, joined, tokens_in
@@ -21,8 +22,7 @@ HEAD = Letterhead(
     name="Wrenfield Bänke & Söhne",
     address="support@shop.example",
     key=KEY,
-    disclosure="An AI system wrote this answer.",
-    note="This note was sent automatically.",
+    disclosure=Disclosure("An AI system wrote this answer.", "This note was sent automatically."),
 )
 TICKET = TicketReceived(
     ticket_id=ticket_id("email", KEY.account, "m2@example.net"),
@@ -78,7 +78,7 @@ def test_a_persons_answer_carries_no_sign_of_a_machine() -> None:
 def test_an_acknowledgement_is_automatic_and_claims_no_answer() -> None:
     message = read(letter(text="A colleague will answer.", sentences=()))
     assert message["Auto-Submitted"] == "auto-replied"
-    assert message.get_content().split() == f"A colleague will answer. {HEAD.note}".split()
+    assert message.get_content().split() == f"A colleague will answer. {HEAD.disclosure.note}".split()
 
 
 def test_it_goes_back_to_the_sender_from_the_mailbox() -> None:
