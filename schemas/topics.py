@@ -27,7 +27,7 @@ class Topic(StrEnum):
 
 
 class Header(StrEnum):
-    """Headers of a message on a retry or dead topic; `TRACEPARENT` (W3C Trace Context) travels on every topic."""
+    """Headers of a message on a retry or dead topic; the last two travel on every topic."""
 
     STAGE = "stage"
     ATTEMPT = "attempt"  # how often it was tried, from 1
@@ -35,7 +35,8 @@ class Header(StrEnum):
     SOURCE_TOPIC = "source-topic"  # where the ticket first stood: topic, partition, offset
     SOURCE_PARTITION = "source-partition"
     SOURCE_OFFSET = "source-offset"
-    TRACEPARENT = "traceparent"
+    TRACEPARENT = "traceparent"  # W3C Trace Context
+    REDRIVEN = "redriven"  # the dead letter it was taken from: topic/partition@offset
 
 
 @dataclass(frozen=True)
