@@ -1,6 +1,7 @@
 """`sluice dead`: the dead letters: list them, look at one, send them on their way again."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -12,7 +13,8 @@ from infra.kafka.producer import Producer
 from infra.kafka.security import Address
 from infra.settings import Settings
 from schemas.event import Stage
-from schemas.topics import EVERY_STAGE, Header, Topic, dead_topic
+from schemas.topics import EVERY_STAGE, dead_topic
+from sluice.letters import mark_of, place_of, since_then, source_of, why_not
 from sluice.reach import bootstrap
 from sluice.terminal import USAGE, WRONG, AsJson, commands, console, fail, print_json, read_settings, run, show, stderr
 
@@ -34,7 +36,7 @@ def list_dead(stage: StageOption = None, reason: Reason = None, days: Days = 1.0
       sluice dead list --stage router --reason Undecodable --json
     """
     found = _find(read_settings(), stage, reason, days)
-    show([_row(entry) for entry in found], title="Dead letters", as_json=as_json)
+    show(_rows(found), title="Dead letters", as_json=as_json)
 
 
 @app.command("show")
@@ -50,7 +52,7 @@ def show_dead(
 
       sluice dead show router.dead/3@17 --json
     """
-    found = [entry for entry in _find(read_settings(), None, None, 30.0) if _place(entry) == place]
+    found = [entry for entry in _find(read_settings(), None, None, 30.0) if place_of(entry) == place]
     if not found:
         fail(f"no dead letter at {place}; `sluice dead list` names them", USAGE)
     entry = found[0]
@@ -72,11 +74,15 @@ def redrive(
     days: Days = 1.0,
     rate: Annotated[float, typer.Option(min=0.1, help="Tickets a second.")] = 10.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be sent.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what was redriven before, and what cannot succeed (Conflict).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put dead letters back on the topic they came from, in their order.
+    """Put dead letters back on the topic they came from, in their order. Each goes once.
 
-    The claim keeps an answered ticket from being answered again, and an overtaken revision from being answered at all.
+    What was answered since stays, even by --force. The claim keeps an answered ticket from being answered again, and
+    an overtaken revision from being answered at all.
 
     Examples:
 
@@ -85,32 +91,43 @@ def redrive(
       sluice dead redrive --stage resolution --reason ModelFailed --rate 5
     """
     settings = read_settings()
-    found = [entry for entry in _find(settings, stage, reason, days) if _source(entry) is not None]
-    if dry_run:
-        show([_row(entry) for entry in found], title="Would be redriven", as_json=as_json)
-        return
-    if not found:
-        fail("nothing to redrive; `sluice dead list` shows what there is", WRONG)
-    sent = run(_redrive(bootstrap(settings), found, rate))
+    letters = _find(settings, stage, reason, days)
+    brokers = bootstrap(settings)
+    since = since_then(brokers, letters)
+    stay = {place_of(entry): why for entry in letters if (why := why_not(entry, since, force=force)) is not None}
+    going = [entry for entry in letters if place_of(entry) not in stay]
+    left = [_row(entry) | {"stays": stay[place_of(entry)]} for entry in letters if place_of(entry) in stay]
+    if not going and not dry_run:
+        kinds = ", ".join(sorted({str(row["stays"]) for row in left})) or "there is none"
+        fail(f"nothing to redrive: {kinds}; `sluice dead list` shows what there is", WRONG)
+    sent = 0 if dry_run else run(_redrive(brokers, going, rate))
+    _show_redriven(going if dry_run else going[:sent], left, dry_run=dry_run, as_json=as_json)
+
+
+def _show_redriven(
+    going: Sequence[Entry], left: Sequence[Mapping[str, object]], *, dry_run: bool, as_json: bool
+) -> None:
     if as_json:
-        print_json({"redriven": [_row(entry) for entry in found[:sent]]})
-    else:
-        console.print(f"redrove {sent} of {len(found)}")
+        print_json({"would be redriven" if dry_run else "redriven": _rows(going), "stay": left})
+        return
+    show(_rows(going), title="Would be redriven" if dry_run else "Redriven", as_json=False)
+    if left:
+        show(left, title="Stay", as_json=False)
+
+
+def _rows(letters: Sequence[Entry]) -> list[dict[str, object]]:
+    """What is shown of letters."""
+    return [_row(entry) for entry in letters]
 
 
 async def _redrive(brokers: Address, found: list[Entry], rate: float) -> int:
     sent = 0
     async with Producer(brokers) as producer:
         for entry in track(found, description="redriving", console=stderr):
-            await producer.publish(str(_source(entry)), entry.record.key, entry.record.value, _traced(entry))
+            await producer.publish(str(source_of(entry)), entry.record.key, entry.record.value, mark_of(entry))
             sent += 1
             await asyncio.sleep(1 / rate)
     return sent
-
-
-def _traced(entry: Entry) -> list[tuple[str, bytes]]:
-    name = Header.TRACEPARENT.value
-    return [(name, entry.record.headers[name])] if name in entry.record.headers else []
 
 
 def _find(settings: Settings, stage: str | None, reason: str | None, days: float) -> list[Entry]:
@@ -125,19 +142,9 @@ def _find(settings: Settings, stage: str | None, reason: str | None, days: float
 def _row(entry: Entry) -> dict[str, object]:
     return {
         "at": entry.record.at.isoformat(timespec="seconds"),
-        "place": _place(entry),
+        "place": place_of(entry),
         "reason": entry.reason,
         "ticket": entry.ticket_id,
         "conversation": entry.record.key.decode(errors="replace") if entry.record.key else None,
-        "from": _source(entry),
+        "from": source_of(entry),
     }
-
-
-def _place(entry: Entry) -> str:
-    return f"{entry.record.topic}/{entry.record.partition}@{entry.record.offset}"
-
-
-def _source(entry: Entry) -> str | None:
-    """The topic it came from; None where the header names none of ours."""
-    header = entry.record.headers.get(Header.SOURCE_TOPIC.value, b"").decode(errors="replace")
-    return header if header in set(Topic) else None
