@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
 
+from processors.folding import fold
 from processors.ports import Source
 from processors.sentences import stems
 from schemas.resolution import Citation, Draft, Sentence
 from schemas.retrieval import Fact
 
 MODEL = "local/template"  # what a filled template names as its model
+SHORT_NUMBER = 3  # digits; a number of no more is rarely an id
 RECORDS = 3  # records one answer tells of at most, where the customer names them
 
 
@@ -121,8 +123,8 @@ def _meant(question: str, intent: str, facts: Sequence[Fact]) -> Sequence[Fact]:
     named = [record for record in records if _names(question, record)]
     if named:
         return named[:RECORDS]
-    if list(_like(question, facts)):
-        return ()  # another record than one of this kind
+    if list(_like(question, facts)) or _numbers(question, facts):
+        return ()  # another record than one of this kind, or one that is not this customer's
     if intent in NAMED_STATUS_OF and not (kind == "subscription" and _RENEWAL.search(question)):
         return ()
     if _GENERAL.search(question):
@@ -157,24 +159,52 @@ def unknown_ids(question: str, facts: Sequence[Fact]) -> tuple[str, ...]:
     """Ids in the text that are built like ids of this customer's records, but are none of them."""
     known = {_bare(word) for fact in facts for value in (*fact.fields.values(), _id(fact)) for word in value.split()}
     known |= {re.sub(r"\D", "", _id(fact)) for fact in facts}
-    return tuple(dict.fromkeys(name for name in _like(question, facts) if _bare(name) not in known))
+    return tuple(dict.fromkeys(name.upper() for name in _like(question, facts) if _bare(name) not in known))
 
 
 def _names(question: str, record: Fact) -> bool:
     """Whether the text names the record: by its id, by the id's digits alone, or a refund by its order."""
     ids = {_id(record), record.fields.get("order_id") or _id(record)}
-    written = {_bare(word) for word in re.findall(r"#?[\w-]+", question)}
+    text = _folded(question)
+    written = {_bare(word) for word in re.findall(r"#?[\w-]+", text)} | {_bare(name) for name in _like(text, [record])}
+    written |= {_bare(name) for name in _shaped(text, *filter(None, map(_shape, ids)))}
     digits = {re.sub(r"\D", "", name) for name in ids}
     return bool(written & {_bare(name) for name in ids} or written & {number for number in digits if len(number) > 3})
 
 
 def _like(question: str, facts: Sequence[Fact]) -> Iterable[str]:
     """Words built like a record's id: the same letters and at least three digits, or after "order" as many digits."""
-    shapes = {re.fullmatch(r"#?([A-Za-z]{0,5})-?(\d{3,})", _id(fact)) for fact in facts}
-    for prefix, digits in sorted({(shape[1], len(shape[2])) for shape in shapes if shape}):
+    shapes = {shape for fact in facts if (shape := _shape(_id(fact)))}
+    text = _folded(question)
+    yield from _shaped(text, *sorted(shapes))
+    for _, digits in sorted(shapes):
+        yield from re.findall(rf"\border\s+(?:no\.?|nr\.?|number|num)?\s*#?(\d{{{digits}}})(?!\w)", text)
+
+
+def _shaped(text: str, *shapes: tuple[str, int]) -> Iterable[str]:
+    """Ids of these shapes; where signs or blanks part letters from digits, with as many digits as the shape has."""
+    for prefix, digits in shapes:
         if prefix:
-            yield from re.findall(rf"(?<![\w-])#?{prefix}-?\d{{3,}}(?![\w-])", question, re.IGNORECASE)
-        yield from re.findall(rf"\border\s+(?:no\.?|nr\.?|number|num)?\s*#?(\d{{{digits}}})(?!\w)", question, re.I)
+            yield from re.findall(rf"(?<![\w-])#?{prefix}-?\d{{3,}}(?![\w-]*[a-z\d])", text)
+            yield from re.findall(rf"(?<![\w-])#?{prefix}[\s._:#/*-]{{1,3}}\d{{{digits}}}(?!\d)", text)
+
+
+def _shape(name: str) -> tuple[str, int] | None:
+    """The letters of an id, and how many digits follow."""
+    shape = re.fullmatch(r"#?([a-z]{0,5})-?(\d{3,})", name.lower())
+    return (shape[1], len(shape[2])) if shape else None
+
+
+def _numbers(question: str, facts: Sequence[Fact]) -> bool:
+    """Whether a bare number has as many digits, four at least, as the records' ids: it may be meant as one."""
+    counts = {shape[1] for fact in facts if (shape := _shape(_id(fact))) and shape[1] > SHORT_NUMBER}
+    numbers = re.findall(r"(?<![\w$£€.,/:-])#?(\d+)(?![\w]|[.,:/-]\d)", _folded(question))
+    return any(len(number) in counts for number in numbers)
+
+
+def _folded(question: str) -> str:
+    """The text in one case and script, with the letter O among digits as the digit."""
+    return re.sub(r"\d[\do]*o[\do]*(?![a-z])", lambda match: match[0].replace("o", "0"), fold(question))
 
 
 def _id(fact: Fact) -> str:
