@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError, model_validator
 from processors.ingress.api import MAX_SUBJECT, TicketRequest
 from processors.ingress.chat import MAX_TEXT, ChatMessage, SessionRequest
 from schemas.event import Value
+from schemas.ingress import Channel
 from schemas.router import Band
 
 OUT_OF_SCOPE = "out_of_scope"
@@ -208,13 +209,14 @@ def split_by_customer(
 
 
 def as_request(ticket: LabelledTicket) -> Entry:
-    """The ticket as a client of the API sends it; its id is the message's id. Forum posts enter as API calls."""
+    """The ticket as a client of the API sends it, also a chat held elsewhere; its id is the message's id."""
     request = TicketRequest(
         body=ticket.body.strip() or ticket.subject,
         subject=ticket.subject[:MAX_SUBJECT],
         conversation=ticket.conversation,
         message_id=ticket.id,
         customer_id=ticket.customer_id,
+        channel=Channel.CHAT if ticket.channel == "chat" else Channel.API,
     )
     return Entry(request, "service" if ticket.proved else "customer")
 

@@ -43,6 +43,7 @@ def report(pairs: Pairs, provenance: Provenance) -> dict[str, Any]:
         "retrieval": [asdict(recall) for recall in retrieval.evaluate(pairs)],
         "resolution": asdict(resolution.evaluate(pairs)),
         "intents": by_intent(pairs),
+        "channels": by_channel(pairs),
         "cost_usd": sum(row.cost_usd for row, _ in pairs),
         "p50_ms": latencies[len(latencies) // 2] if latencies else None,
         "p95_ms": latencies[int(len(latencies) * 0.95)] if latencies else None,
@@ -83,3 +84,21 @@ def by_intent(pairs: Pairs) -> list[dict[str, Any]]:
         }
         for intent, total in totals.most_common()
     ]
+
+
+def by_channel(pairs: Pairs) -> list[dict[str, Any]]:
+    """Tickets by the channel they came by and what became of them, most first; latencies in milliseconds."""
+    found = Counter(ticket.channel for _, ticket in pairs)
+    return [_channel(name, [pair for pair in pairs if pair[1].channel == name]) for name, _ in found.most_common()]
+
+
+def _channel(name: str, pairs: Pairs) -> dict[str, Any]:
+    dispositions = Counter(row.disposition for row, _ in pairs)
+    latencies = sorted(row.latency_ms for row, _ in pairs)
+    return {
+        "channel": name,
+        "tickets": len(pairs),
+        **{disposition: dispositions[disposition] for disposition in (AUTO, SUGGEST, HANDOFF)},
+        "bad": sum(bool(faults_of(row, ticket)) for row, ticket in pairs),
+        "p50_ms": latencies[len(latencies) // 2],
+    }

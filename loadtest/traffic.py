@@ -17,10 +17,11 @@ class Posting:
     """One ticket as its sender posts it."""
 
     name: str  # what the caller knows it by
-    path: str  # /v1/tickets or /v1/email
+    path: str  # of the door
     content: bytes
     headers: Mapping[str, str]
     conversation: str  # postings of one conversation are sent in their order
+    ticket_id: UUID | None = None  # for a door that does not say it, such as a provider's webhook
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,17 @@ async def _post(client: httpx.AsyncClient, posting: Posting) -> Accepted:
         response = await client.post(posting.path, content=posting.content, headers=dict(posting.headers))
     except httpx.TransportError as error:
         raise Refused(f"{posting.name}: the edge does not answer: {type(error).__name__}") from None
-    if response.status_code != httpx.codes.ACCEPTED:
+    ticket = _ticket_of(posting, response)
+    if ticket is None:
         raise Refused(f"{posting.name}: {response.status_code} {response.text}")
-    return Accepted(posting.name, UUID(response.json()["ticket_id"]), datetime.now(UTC))
+    return Accepted(posting.name, ticket, datetime.now(UTC))
+
+
+def _ticket_of(posting: Posting, response: httpx.Response) -> UUID | None:
+    """The ticket that was taken; None where none was."""
+    if not response.is_success:
+        return None
+    return posting.ticket_id or UUID(response.json()["ticket_id"])
 
 
 @dataclass(frozen=True)
@@ -139,8 +148,9 @@ async def _post_patiently(client: httpx.AsyncClient, posting: Posting, intended:
             status = 0
         else:
             status = response.status_code
-            if status == httpx.codes.ACCEPTED:
-                return Sent(posting.name, intended, UUID(response.json()["ticket_id"]), status, tried)
+            ticket = _ticket_of(posting, response)
+            if ticket is not None:
+                return Sent(posting.name, intended, ticket, status, tried)
             if status < 500 and status != httpx.codes.TOO_MANY_REQUESTS:
                 return Sent(posting.name, intended, None, status, tried)
         await asyncio.sleep(min(0.2 * 2**tried, 5.0))

@@ -26,6 +26,7 @@ def show_report(found: Mapping[str, Any]) -> None:
         f"[bold]{origin['suite']}[/], {origin['split']}, {found['tickets']} tickets; trained on {origin['trained_on']}"
     )
     show_intents(found["intents"])
+    show_channels(found["channels"])
     show_quality(found)
     table = Table(title="Expected band → what happened", title_justify="left")
     for column in ("expected", "handoff", "suggest", "auto"):
@@ -66,6 +67,18 @@ def show_intents(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_row(row["intent"], *(str(row[name] or "") for name in names))
     table.add_section()
     table.add_row("all", *(str(sum(row[name] for row in rows)) for name in names), style="bold")
+    console.print(table)
+
+
+def show_channels(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Tickets by channel and disposition, with the median latency."""
+    table = Table(title="Tickets by channel", title_justify="left")
+    table.add_column("channel")
+    names = ("tickets", "auto", "suggest", "handoff", "bad")
+    for name in (*names, "p50 ms"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(row["channel"], *(str(row[name] or "") for name in names), f"{row['p50_ms']:.0f}")
     console.print(table)
 
 

@@ -72,7 +72,7 @@ def with_own_keys(settings: Settings) -> Settings:
     """
     own = {field: _read(field, path) for field, path in own_files(settings).items() if path}
     if "chat_secret" in own and "chat_demo" not in settings.model_fields_set:
-        own["chat_demo"] = _only_here(settings)
+        own["chat_demo"] = only_here(settings)
     return settings.model_copy(update=own)
 
 
@@ -116,7 +116,7 @@ def _login(settings: Settings) -> str:
         return NAMELESS
 
 
-def _only_here(settings: Settings) -> bool:
+def only_here(settings: Settings) -> bool:
     """Whether the edge is reached from this machine alone."""
     try:
         return ip_address(settings.edge_host).is_loopback

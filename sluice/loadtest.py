@@ -32,7 +32,7 @@ from processors.errors import DependencyDown
 from schemas.codec import Undecodable, decode
 from schemas.outcome import TicketSettled
 from schemas.topics import STAGES, Topic
-from sluice.demo.follow import posting_of
+from sluice.demo.postings import posting_of
 from sluice.demo.stack import home_of, running
 from sluice.reach import api_keys, brokers_of, database_of, edge_url, unready
 from sluice.suite import SHOP, open_suite

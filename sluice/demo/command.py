@@ -17,6 +17,7 @@ from sluice.demo.follow import send
 from sluice.demo.own import OPTION, NotOurs, left_alone
 from sluice.demo.report import report, show, write
 from sluice.demo.stack import Stack, home_of, running
+from sluice.queue import print_queue
 from sluice.stack import StackFailed
 from sluice.suite import SHOP, open_suite
 from sluice.terminal import DOWN, USAGE, WRONG, AsJson, aside, console, fail, print_json, read_settings
@@ -73,6 +74,7 @@ def demo(
                 print_json(found.figures)
             else:
                 show(stack, suite, found, seen)
+                print_queue(stack.settings, stack.services.postgres.owner_url)
             screen.print(f"figures: {path}; {took:.0f} s in all", highlight=False)
             if found.faults:
                 screen.print(f"[bold red]{found.faults}[/]")

@@ -5,22 +5,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from evals.dataset import LabelledTicket, Suite, as_request
+from evals.dataset import LabelledTicket, Suite
 from infra.kafka.reader import Reader
-from loadtest.traffic import Accepted, Posting, post, renewed
+from loadtest.traffic import Accepted, Posting, post
 from schemas.codec import EVENT_ON, Undecodable, decode
 from schemas.event import Event
 from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.ingress import TicketReceived
 from schemas.outcome import TERMINAL, TicketSettled
 from schemas.topics import STAGES, Topic, dead_topic
+from sluice.demo.postings import Senders, senders_of, waves
 from sluice.demo.stack import Stack
-from sluice.reach import api_keys, edge_url
 
 QUIET = 45.0  # seconds without news after which what is missing counts as lost
 FOLLOWED = (Topic.INBOUND, Topic.ROUTER, Topic.RETRIEVAL, Topic.RESOLUTION, Topic.OUTCOME)
@@ -45,26 +45,23 @@ class Seen:
 
 async def send(stack: Stack, suite: Suite, tickets: Sequence[LabelledTicket], rate: float, screen: Console) -> Seen:
     """Post everything and follow it until it is settled; what continues another ticket is posted after that settled."""
-    seen, run = Seen(), uuid4().hex[:8]
-    first = [posting_of(ticket, suite, run) for ticket in tickets if ticket.follows is None]
-    later = [posting_of(ticket, suite, run) for ticket in tickets if ticket.follows is not None]
+    seen, senders = Seen(), senders_of(stack, suite)
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn())
     with Reader(stack.brokers, [*FOLLOWED, *LEFT_THE_GATE, *map(dead_topic, STAGES)]) as reader:
         list(reader.until_end())  # what earlier runs left
         with Progress(*columns, console=screen) as progress:
             bars = {name: progress.add_task(name, total=len(tickets)) for name in ("edge", *map(_bar, FOLLOWED))}
-            for wave in (first, later):
-                posting = asyncio.create_task(_post(stack, wave, rate, seen))
+            for wave in waves(tickets):
+                posting = asyncio.create_task(_post(senders, await senders.postings(wave), rate, seen))
                 await _follow(reader, posting, seen, progress, bars)
     return seen
 
 
-async def _post(stack: Stack, postings: Sequence[Posting], rate: float, seen: Seen) -> None:
+async def _post(senders: Senders, postings: Sequence[Posting], rate: float, seen: Seen) -> None:
     def accepted(taken: Accepted) -> None:
         seen.accepted[taken.name] = taken.ticket_id
 
-    key = api_keys(stack.settings)[0].key.get_secret_value()
-    await post(edge_url(stack.settings), key, postings, rate=rate, on_accept=accepted)
+    await post(senders.edge, senders.key, postings, rate=rate, on_accept=accepted)
 
 
 async def _follow(
@@ -106,16 +103,3 @@ def _note(topic: str, kind: type[Event], value: bytes | None, seen: Seen) -> Non
         seen.received.setdefault(ticket.ticket_id, ticket.received_at)
     if isinstance(event, ReplyApproved | TicketEscalated):
         seen.gated.setdefault(event.ticket.ticket_id, event)
-
-
-def posting_of(ticket: LabelledTicket, suite: Suite, run: str) -> Posting:
-    """A labelled ticket as its sender posts it. Its ids carry the run, so that a second run sends new tickets."""
-    lane = ticket.conversation or ticket.id
-    if ticket.eml is not None:
-        raw = renewed((suite.path / ticket.eml).read_bytes(), run)
-        return Posting(ticket.id, "/v1/email", raw, {"Content-Type": "message/rfc822"}, lane)
-    entry = as_request(ticket)
-    claimed = entry.request if entry.scope == "service" else entry.request.model_copy(update={"customer_id": None})
-    request = claimed.model_copy(update={"message_id": None, "conversation": f"{run}-{lane}"})
-    headers = {"Content-Type": "application/json", "Idempotency-Key": f"{run}-{ticket.id}"}
-    return Posting(ticket.id, "/v1/tickets", request.model_dump_json(exclude_none=True).encode(), headers, lane)

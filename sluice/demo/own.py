@@ -1,5 +1,7 @@
 """What `sluice demo` takes from your settings, and when it keeps its hands off your Kafka and Postgres."""
 
+import secrets
+
 import psycopg
 
 from evals.dataset import Suite
@@ -8,6 +10,7 @@ from infra.postgres.queries import query
 from infra.settings import Settings, env_name
 from processors.switch import Board
 from schemas.control import SwitchState
+from sluice.keys import only_here
 from sluice.suite import SHOP, settings_of
 
 ACTOR = "sluice demo"  # who arms the demo's switch
@@ -35,6 +38,19 @@ def own_environ(settings: Settings, suite: Suite, *, use_configured: bool = Fals
     }
     home = settings.home / "demo"
     return masked | settings_of(suite) | {"SLUICE_HOME": str(home if suite.name == SHOP else home / suite.name)}
+
+
+def channel_secrets(settings: Settings) -> dict[str, str]:
+    """The variables that open the doors of chat and WhatsApp, by secrets of this run; replies stay here.
+
+    The page where anybody may chat is served where nobody else reaches the edge.
+    """
+    return {
+        "SLUICE_CHAT_SECRET": secrets.token_urlsafe(32),
+        "SLUICE_CHAT_DEMO": str(only_here(settings)).lower(),
+        "WHATSAPP_APP_SECRET": secrets.token_hex(16),
+        "WHATSAPP_VERIFY_TOKEN": secrets.token_urlsafe(16),
+    }
 
 
 def left_alone(settings: Settings) -> list[str]:

@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 
 from evals.dataset import LabelledTicket, Suite
-from evals.outcome import by_intent, rates
+from evals.outcome import by_channel, by_intent, rates
 from evals.prediction import Prediction, answer_of, label_of, predicted
 from evals.scorers import quality
 from loadtest.measure import Run, summarise
@@ -19,7 +19,7 @@ from schemas.ingress import TicketReceived
 from schemas.outcome import Outcome
 from sluice.demo.follow import Seen
 from sluice.demo.stack import Stack
-from sluice.figures import show_intents, show_quality, show_ticket
+from sluice.figures import show_channels, show_intents, show_quality, show_ticket
 from sluice.terminal import console
 
 Pairs = list[tuple[Prediction, LabelledTicket]]
@@ -94,6 +94,7 @@ def _figures(stack: Stack, suite: Suite, counted: Run, pairs: Pairs, took: float
         **rates(quality((answer_of(row), label_of(label)) for row, label in pairs)),
         "groundedness_by": "verifier",
         "intents": by_intent(pairs),
+        "channels": by_channel(pairs),
         "broker": stack.services.kafka.kind,
         "postgres": "embedded" if stack.services.postgres.local else "configured",
         "models": {
@@ -115,6 +116,7 @@ def show(stack: Stack, suite: Suite, found: Report, seen: Seen) -> None:
         highlight=False,
     )
     show_intents(figures["intents"])
+    show_channels(figures["channels"])
     show_quality(figures)
     console.print(
         f"settled {figures['settled']} of {figures['tickets']}; lost {figures['lost']}, "

@@ -15,7 +15,7 @@ from infra.wiring import embedder_of
 from processors.errors import DependencyDown
 from processors.switch import Board
 from schemas.control import Scope, SwitchState
-from sluice.demo.own import ACTOR, check_ours, own_environ
+from sluice.demo.own import ACTOR, channel_secrets, check_ours, own_environ
 from sluice.keys import ensure_keys
 from sluice.reach import brokers_of, usable
 from sluice.stack import Say, Services, start_processes, start_services, stop_stack
@@ -41,7 +41,8 @@ class Stack:
 
 def home_of(suite: Suite, *, use_configured: bool = False) -> Settings:
     """The settings of the demo: a home and services of its own for each suite, so that nothing of yours is touched."""
-    os.environ |= own_environ(read_settings(), suite, use_configured=use_configured)
+    settings = read_settings()
+    os.environ |= own_environ(settings, suite, use_configured=use_configured) | channel_secrets(settings)
     return read_settings()
 
 

@@ -24,7 +24,7 @@ from evals.task import Entrance, receive
 from processors.ingress.email import Mailbox
 from processors.ingress.whatsapp import PROVIDER as WHATSAPP
 from processors.ingress.whatsapp import receive_whatsapp
-from schemas.ingress import Proof, ticket_id
+from schemas.ingress import Channel, Proof, ticket_id
 from schemas.router import Band
 
 SHOP = Path(__file__).parents[2] / "evals" / "datasets" / "shop"
@@ -163,10 +163,19 @@ def test_a_row_that_does_not_fit_its_suite_is_named(tmp_path: Path, row: dict[st
         load_suite(written(tmp_path, "tickets_dev.jsonl", ROW, row))
 
 
-@pytest.mark.parametrize(("proved", "scope"), [(True, "service"), (False, "customer")])
-def test_a_ticket_enters_by_the_api_with_the_key_it_needs(proved: bool, scope: str) -> None:
-    entry = as_request(LabelledTicket(id="t1", body="Hi", channel="forum", customer_id="c1", proved=proved))
-    assert entry.scope == scope
+@pytest.mark.parametrize(
+    ("channel", "proved", "expected"),
+    [
+        ("forum", True, (Channel.API, "service")),
+        ("chat", True, (Channel.CHAT, "service")),
+        ("api", False, (Channel.API, "customer")),
+    ],
+)
+def test_a_ticket_enters_by_the_api_with_the_key_it_needs(
+    channel: str, proved: bool, expected: tuple[Channel, str]
+) -> None:
+    entry = as_request(LabelledTicket(id="t1", body="Hi", channel=channel, customer_id="c1", proved=proved))
+    assert (entry.request.channel, entry.scope) == expected
     assert (entry.request.message_id, entry.request.customer_id) == ("t1", "c1")
 
 
