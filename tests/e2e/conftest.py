@@ -30,7 +30,11 @@ ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "evals" / "datasets" / "shop"
 SOON = 60.0  # seconds anything may take before a test fails
 FIRST_PORT = int(os.environ.get("SLUICE_TEST_PORTS", "18700"))  # another one lets two runs share a machine
-PORTS = {"SLUICE_EDGE_PORT": str(FIRST_PORT), "SLUICE_WORKER_PORT": str(FIRST_PORT + 1)}
+PORTS = {
+    "SLUICE_EDGE_PORT": str(FIRST_PORT),
+    "SLUICE_WORKER_PORT": str(FIRST_PORT + 1),
+    "SLUICE_EDGE_METRICS_PORT": str(FIRST_PORT + 2),
+}
 MAIL = {
     "SLUICE_EMAIL_AUTHSERV_IDS": "mx.wrenfield.example",
     "SLUICE_EMAIL_MAILBOXES": "support@wrenfield.example",
