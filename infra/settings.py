@@ -294,6 +294,12 @@ class Settings(BaseSettings):
     # The edge and its mail
     edge_host: str = Field("127.0.0.1", description="Address the edge listens on.")
     edge_port: int = Field(8700, ge=0, le=65535, description="Port the edge listens on. 0: any free one.")
+    edge_metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of the edge's /metrics, apart from the public one. Unset: nowhere."
+    )
+    edge_docs: bool = Field(
+        False, description="Serve /docs on the edge: /openapi.json as a page, whose scripts come from a CDN."
+    )
     api_keys: ApiKeys = Field(
         (),
         description="Keys of the edge as KEY=ACCOUNT:SCOPE, by commas. Scope service may name customers, customer not.",

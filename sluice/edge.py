@@ -23,7 +23,7 @@ def edge(
     port: Annotated[int | None, typer.Option(help="Port to listen on. Default: the setting.")] = None,
     as_json: JsonLines = False,
 ) -> None:
-    """Serve POST /v1/tickets, POST /v1/email and GET /v1/tickets/{id}; /docs describes them. It needs no database.
+    """Serve POST /v1/tickets, POST /v1/email and GET /v1/tickets/{id}; /openapi.json describes it. No database needed.
 
     Examples:
 
@@ -43,6 +43,8 @@ def edge(
     options = replace(options, port=options.port if port is None else port)
     if (why := taken(options.host, options.port)) is not None:
         fail(f"{why}; give another --port, or set SLUICE_EDGE_PORT", USAGE)
+    if options.metrics_port is not None and (why := taken(options.host, options.metrics_port)) is not None:
+        fail(f"{why}; SLUICE_EDGE_METRICS_PORT is the port", USAGE)
     with tracing(settings, "edge") as tracer:
         code = run_edge(
             replace(options, tracer=tracer),

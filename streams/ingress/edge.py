@@ -6,7 +6,7 @@ GET  /v1/tickets/{id}   the state of a ticket, for the account that sent it
 Web chat: chat.py, and widget/ for the script that a page loads
 WhatsApp: whatsapp.py
 The people's queue: queue.py
-GET  /livez, /readyz, /metrics
+GET  /livez, /readyz; /metrics has a port of its own (serve.py)
 """
 
 import asyncio
@@ -23,7 +23,6 @@ from uuid import UUID, uuid4
 from fastapi import FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from prometheus_client import generate_latest
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
@@ -76,10 +75,14 @@ class TicketState(BaseModel):
 
 
 def create_edge(
-    doors: Doors, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None
+    doors: Doors,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+    *,
+    docs: bool = False,
 ) -> FastAPI:
-    """The ASGI app. `lifespan` starts and stops what runs beside it."""
-    app = FastAPI(title="Sluice", version="1", summary="Support tickets in, outcomes out.", lifespan=lifespan)
+    """The ASGI app. `lifespan` starts and stops what runs beside it; `docs` adds /docs, a page that asks a CDN."""
+    summary, page = "Support tickets in, outcomes out.", "/docs" if docs else None
+    app = FastAPI(title="Sluice", version="1", summary=summary, lifespan=lifespan, docs_url=page, redoc_url=None)
     app.state.doors = doors
     app.add_middleware(LastResort, metrics=doors.metrics)
     if doors.chat is not None:
@@ -94,7 +97,6 @@ def create_edge(
     app.include_router(queue.routes)
     app.get("/livez", tags=["operations"])(livez)
     app.get("/readyz", responses=problems(503), tags=["operations"])(readyz)
-    app.get("/metrics", response_class=Response, tags=["operations"])(metrics)
     for kind in (Refused, DependencyDown, TryLater, Rejected, RequestValidationError, HTTPException, ClientDisconnect):
         app.add_exception_handler(kind, refuse)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
@@ -176,11 +178,6 @@ async def readyz(doors: InDoors) -> dict[str, str]:
     if silent > SILENT:
         raise Refused(503, f"Kafka has not answered for {silent:.0f} s", headers={"Retry-After": RETRY_AFTER})
     return {"status": "ready"}
-
-
-async def metrics(doors: InDoors) -> Response:
-    """Metrics in the text format of Prometheus."""
-    return Response(generate_latest(doors.metrics.registry), media_type="text/plain; version=0.0.4")
 
 
 # -- refusals

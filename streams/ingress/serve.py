@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 from opentelemetry.trace import NoOpTracer, Tracer
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, start_http_server
 
 from infra.kafka.producer import Producer
 from infra.kafka.security import Address
@@ -62,6 +62,8 @@ class EdgeOptions:
     mailbox: Mailbox
     host: str = "127.0.0.1"
     port: int = 8700  # 0: any free one
+    metrics_port: int | None = None  # of /metrics; None: nowhere
+    docs: bool = False
     limits: EdgeLimits = field(default_factory=EdgeLimits)
     tracer: Tracer = field(default_factory=NoOpTracer)
     claims: bool = False  # whether a helpdesk outside may claim replies
@@ -91,6 +93,8 @@ def options_of(settings: Settings, bootstrap: Address) -> EdgeOptions:
         mailbox=mailbox_of(settings),
         host=settings.edge_host,
         port=settings.edge_port,
+        metrics_port=settings.edge_metrics_port,
+        docs=settings.edge_docs,
         limits=EdgeLimits(ticket_bytes=settings.max_ticket_bytes),
         claims=bool(settings.outside_channels),
         chat=_chat_options(settings),
@@ -188,15 +192,31 @@ async def _serve(
             await asyncio.wait(running)
             await producer.stop()
 
-    server = _Server(_config(create_edge(doors, beside), options))
+    server = _Server(_config(create_edge(doors, beside, docs=options.docs), options))
     if doors.chat is not None:
         server.before_shutdown = doors.chat.feed.close
     with server.config.bind_socket() as bound:
         bound.listen()  # from here on requests wait instead of being turned away
         host, port = bound.getsockname()[:2]
         listening(f"http://{host}:{port}")
-        await server.serve(sockets=[bound])
+        with _metrics_served(options, metrics):
+            await server.serve(sockets=[bound])
     return 0 if server.started and not server.failed else 1
+
+
+@contextmanager
+def _metrics_served(options: EdgeOptions, metrics: Metrics) -> Iterator[None]:
+    """Serve /metrics from a thread, where no customer reaches it."""
+    if options.metrics_port is None:
+        yield
+        return
+    server, thread = start_http_server(options.metrics_port, options.host, metrics.registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def _chat_door(options: ChatOptions, outcomes: OutcomeView, metrics: Metrics) -> ChatDoor:

@@ -38,7 +38,7 @@ def test_no_span_metric_or_log_line_holds_what_a_customer_wrote(stack: Stack, re
     mail = f"My name is {CANARY}, my address {CANARY}@example.com. I want a refund of $900, says {CANARY}."
     ticket = str(stack.send(mail, subject=CANARY, sender=f"{CANARY}@example.com", conversation=CANARY))
     eventually(lambda: trace_of(receiver, ticket))
-    metrics = [httpx.get(f"http://127.0.0.1:{port}/metrics").text for port in (18700, 18701)]
+    metrics = [httpx.get(f"http://127.0.0.1:{port}/metrics").text for port in (18701, 18702)]
     assert all("sluice_" in text for text in metrics)
     logs = [path.read_text(errors="replace") for path in stack.logs()]
     assert logs

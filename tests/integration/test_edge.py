@@ -24,6 +24,7 @@ from streams.ingress.doors import EdgeLimits
 from streams.ingress.outcomes import OutcomeReader
 from streams.ingress.serve import EdgeOptions, serve_edge
 
+METRICS_PORT = 18761
 KEY = {"Authorization": "Bearer s"}
 
 
@@ -33,6 +34,7 @@ def options_at(bootstrap: str) -> EdgeOptions:
         keys=[("s", ApiKey("shop", "service"))],
         mailbox=Mailbox("support@shop.example"),
         port=0,
+        metrics_port=METRICS_PORT,
         limits=EdgeLimits(publish_within=5.0),
     )
 
@@ -74,7 +76,8 @@ async def test_a_fresh_edge_knows_what_was_settled_before_it_came(kafka_topics: 
         await producer.publish(Topic.OUTCOME, "c", sent(ticket))
     async with edge(kafka_topics) as client:
         await until(client, f"/v1/tickets/{ticket}", '"settled"')
-        assert "sluice_outcomes_unreadable_total 1.0" in (await client.get("/metrics")).text
+        metrics = await client.get(f"http://127.0.0.1:{METRICS_PORT}/metrics")
+        assert "sluice_outcomes_unreadable_total 1.0" in metrics.text
 
 
 async def test_an_edge_without_kafka_answers_that_nothing_is_safe() -> None:

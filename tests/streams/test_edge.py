@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from infra.clock import SystemClock
 from infra.settings import load_settings
@@ -312,12 +312,23 @@ async def test_the_edge_is_ready_while_it_has_the_outcomes_and_kafka_answers(
     assert (await client.get("/livez")).status_code == 200
 
 
-async def test_what_happens_is_counted(client: httpx.AsyncClient) -> None:
+async def test_what_happens_is_counted(client: httpx.AsyncClient, doors: Doors) -> None:
     await client.post("/v1/tickets", json={"body": "Hello"}, headers=SERVICE)
     await client.post("/v1/tickets", json={"body": "Hello"})
-    counted = (await client.get("/metrics")).text
+    counted = generate_latest(doors.metrics.registry).decode()
     assert 'sluice_accepted_total{channel="api"} 1.0' in counted
     assert 'sluice_refused_total{status="401"} 1.0' in counted
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/docs", "/redoc"])
+async def test_what_is_not_for_customers_is_not_on_the_public_port(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 404
+
+
+async def test_the_page_of_the_description_is_there_where_it_is_wanted(doors: Doors) -> None:
+    transport = httpx.ASGITransport(create_edge(doors, docs=True))
+    async with httpx.AsyncClient(transport=transport, base_url="http://edge") as client:
+        assert (await client.get("/docs")).status_code == 200
 
 
 async def test_the_description_names_every_body_and_refusal(client: httpx.AsyncClient) -> None:
