@@ -34,7 +34,7 @@ def inbound(kafka: str) -> list[bytes | None]:
 def test_a_second_run_sends_nothing_twice(kafka_topics: str) -> None:
     asyncio.run(die(kafka_topics))
     deadline = time.monotonic() + SOON
-    while not json.loads(dead(kafka_topics, "list").stdout):
+    while (listed := dead(kafka_topics, "list")).exit_code or not json.loads(listed.stdout):
         assert time.monotonic() < deadline
     assert len(json.loads(dead(kafka_topics, "redrive").stdout)["redriven"]) == 1
     again = dead(kafka_topics, "redrive")
