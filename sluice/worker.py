@@ -60,9 +60,17 @@ def worker(
         with tracing(settings, "worker") as tracer:
             traced = replace(options, tracer=tracer)
             code = run(stages, traced, lambda: open_adapters(settings, database, roles_of(stages)))
-    except (NotTrained, PortTaken) as error:
+    except NotTrained as error:
+        fail(f"{error}{_hint(settings)}", USAGE)
+    except PortTaken as error:
         fail(str(error), USAGE)
     raise typer.Exit(code)
+
+
+def _hint(settings: Settings) -> str:
+    """The parts that a demo has trained, where there was one."""
+    parts = settings.home / "demo" / "models" / "shop"
+    return f", or take those of the demo: SLUICE_MODELS_DIR={parts}" if parts.is_dir() else ""
 
 
 def _listening(host: str, port: int, stages: list[str], as_json: bool) -> None:

@@ -185,7 +185,7 @@ def load(folder: Path) -> tuple[Trained, dict[str, object]]:
         provenance: dict[str, object] = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
         content = (folder / FILE).read_bytes()
     except (OSError, ValueError) as error:
-        raise NotTrained(f"no classifier in {folder} ({error}): run sluice train router SUITE") from None
+        raise NotTrained(f"no classifier in {folder} ({error}): run `sluice train router SUITE`") from None
     if provenance.get("sha256") != sha256(content).hexdigest():
         raise NotTrained(f"{folder / FILE} is not what {PROVENANCE} describes: run sluice train router SUITE")
     with np.load(BytesIO(content), allow_pickle=False) as arrays:
