@@ -1,8 +1,10 @@
 """The kill switch as it travels on `control.switch`."""
 
+from difflib import get_close_matches
 from enum import StrEnum
 
 from schemas.event import Aware, Event, Value
+from schemas.ingress import Channel
 
 
 class SwitchState(StrEnum):
@@ -38,19 +40,22 @@ class Scope(Value):
 
     @classmethod
     def parse(cls, text: str) -> "Scope":
-        """Read a scope as it is written on the command line.
+        """Read a scope as it is written on the command line. Blanks around it and around its name are no part of it.
 
         Raises:
-            ValueError: the text names no known kind, or a kind without its value.
+            ValueError: the text names no known kind, no known channel, or a kind without its value.
         """
-        kind, _, value = text.partition(":")
-        try:
-            scope = cls(kind=ScopeKind(kind), value=value)
-        except ValueError:
-            raise ValueError(f"scope {text!r}: use all, channel:NAME, intent:NAME or customer:ID") from None
-        if (scope.kind is ScopeKind.ALL) != (value == ""):
-            raise ValueError(f"scope {text!r}: use all, channel:NAME, intent:NAME or customer:ID")
-        return scope
+        kind, colon, value = (part.strip() for part in text.partition(":"))
+        forms = f"scope {text.strip()!r}: use all, channel:NAME, intent:NAME or customer:ID"
+        if kind not in set(ScopeKind) or (kind == ScopeKind.ALL) != (colon == "") or (colon and not value):
+            raise ValueError(forms)
+        if not value.isprintable():
+            raise ValueError(f"{forms}, without control characters")
+        if kind == ScopeKind.CHANNEL and value not in set(Channel):
+            near = get_close_matches(value.casefold(), list(Channel), n=1)
+            hint = f"did you mean channel:{near[0]}?" if near else f"the channels are {', '.join(list(Channel)[1:])}"
+            raise ValueError(f"scope {text.strip()!r}: there is no channel {value!r}; {hint}")
+        return cls(kind=ScopeKind(kind), value=value)
 
 
 class Stop(Value):

@@ -81,6 +81,27 @@ def test_a_scope_of_an_unknown_kind_stops_everything() -> None:
     assert view(board(ARMED, unknown), Channel.API, "x", None).state is OFF
 
 
+@pytest.mark.parametrize(
+    ("text", "scope"),
+    [
+        (" all ", "all"),
+        (" channel: email ", "channel:email"),
+        ("customer:CUS_0066 ", "customer:CUS_0066"),
+        ("customer:a:b", "customer:a:b"),
+    ],
+)
+def test_a_scope_is_read_without_the_blanks_around_it(text: str, scope: str) -> None:
+    assert str(Scope.parse(text)) == scope
+
+
+@pytest.mark.parametrize(
+    "text", ["", "all:", "all:x", "channel", "channel: ", "channel:emial", "channel:EMAIL", "customer:a\x00b", "x:y"]
+)
+def test_a_scope_that_matches_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="scope"):
+        Scope.parse(text)
+
+
 CHANNEL, INTENT, CUSTOMER = ScopeKind.CHANNEL, ScopeKind.INTENT, ScopeKind.CUSTOMER
 UNKNOWN = [
     Scope(kind=ScopeKind.ALL, value="tenant-7"),
