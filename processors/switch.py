@@ -27,6 +27,13 @@ class Entry:
     actor: str
     set_at: datetime = NEVER
 
+    def record(self, scope: Scope) -> SwitchSet:
+        """The record that says so, without what it lifted."""
+        sequence = self.place.sequence
+        return SwitchSet(
+            scope=scope, state=self.state, why=self.why, actor=self.actor, set_at=self.set_at, sequence=sequence
+        )
+
 
 FRESH = Entry(SwitchState.SUGGEST, Stop(), "never armed: a fresh deployment sends nothing", "")
 

@@ -2,64 +2,41 @@
 
 import asyncio
 import getpass
-from collections.abc import Coroutine
+import logging
+import os
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 
-from infra.kafka.producer import Producer
-from infra.kafka.reader import Reader
-from infra.kafka.security import Address
 from infra.settings import Settings
-from infra.wiring import open_adapters
-from processors.errors import DependencyDown
+from processors.errors import SluiceError
 from processors.ports import SwitchRow
-from processors.switch import Board, apply
-from schemas.codec import Undecodable, decode
-from schemas.control import Scope, Stop, SwitchSet, SwitchState
-from schemas.topics import Topic
-from sluice.reach import bootstrap, brokers_of, database_of, owner_url
-from sluice.terminal import (
-    DOWN,
-    USAGE,
-    WRONG,
-    AsJson,
-    commands,
-    console,
-    fail,
-    print_json,
-    read_settings,
-    run,
-    show,
-    stderr,
-)
+from processors.switch import FRESH, NEVER, Board, Entry
+from schemas.control import Scope, ScopeKind, SwitchState
+from sluice.switch_paths import Missed, look, set_switch
+from sluice.switch_scope import Unchecked, doubt, is_customer
+from sluice.terminal import DOWN, USAGE, AsJson, commands, console, fail, print_json, read_settings, run, show, stderr
+
+LOOKS_WITHIN = 2.0  # seconds; a stop has been made by then
+LONGEST_WHY = 1000  # characters
 
 app = commands("The kill switch: what may be sent without a person.")
-
-T = TypeVar("T")
 
 ScopeOption = Annotated[str, typer.Option(help="all, channel:NAME, intent:NAME or customer:ID.")]
 Why = Annotated[str, typer.Option(help="The reason, kept with the record.", prompt="Why")]
 Actor = Annotated[str, typer.Option(help="Who does it. Default: the account you are logged in with.")]
-
-
-@dataclass(frozen=True)
-class Written:
-    """Where a record was written. A stop by either path is enough."""
-
-    scope: str
-    state: str
-    topic_offset: int | None
-    table_sequence: int | None
-    missed: tuple[str, ...]  # the paths that did not answer, and why
+Force = Annotated[
+    bool, typer.Option("--force", help="Take an intent that neither the policy nor the classifier knows.")
+]
 
 
 @app.command("show")
 def show_switch(as_json: AsJson = False) -> None:
     """Show every scope as the topic and as the table have it. The most restrictive one that matches a ticket wins.
+
+    `state` is what holds: the stricter of the two. With one of them away it shows the other, and ends with 3.
 
     Examples:
 
@@ -67,31 +44,56 @@ def show_switch(as_json: AsJson = False) -> None:
 
       sluice switch show --json
     """
-    settings = read_settings()
-    board = read_board(bootstrap(settings))
-    table = run(_rows(settings))
-    scopes = {str(scope): scope for scope in (*board.scopes, *(row.scope for row in table), Scope())}
-    by_scope = {str(row.scope): row for row in table}
-    rows = [_line(board, by_scope.get(name), scope) for name, scope in sorted(scopes.items())]
-    show(rows, title=f"Switch (epoch {board.epoch})", as_json=as_json)
+    _hush()
+    topic, table = run(look(read_settings()))
+    missed = [path for path in (topic, table) if isinstance(path, Missed)]
+    if len(missed) == 2:
+        fail(f"neither path answers: {missed[0]}; {missed[1]}. `sluice doctor` says what is reachable", DOWN)
+    rows = _lines(None if isinstance(topic, Missed) else topic, None if isinstance(table, Missed) else table)
+    epoch = "unknown" if isinstance(topic, Missed) else topic.epoch
+    show(rows, title=f"Switch (epoch {epoch})", as_json=as_json)
+    if missed:
+        fail(f"only one path answers: {missed[0]}", DOWN)
 
 
-def _line(board: Board, row: SwitchRow | None, scope: Scope) -> dict[str, object]:
-    entry = board.entry(scope)
+def _lines(board: Board | None, table: Sequence[SwitchRow] | None) -> list[dict[str, object]]:
+    """A line a scope; None for a path that does not answer."""
+    by_scope = {row.scope: row for row in table or ()}
+    scopes = {Scope(), *by_scope, *(board.scopes if board else ())}
+    return [
+        _line(scope, board.entry(scope) if board else None, _held(scope, by_scope.get(scope), table is not None))
+        for scope in sorted(scopes, key=str)
+    ]
+
+
+def _held(scope: Scope, row: SwitchRow | None, answers: bool) -> Entry | None:
+    """What the table holds in a scope. Without a row for `all` it is a fresh deployment."""
+    if row is None:
+        return FRESH if answers and scope.kind is ScopeKind.ALL else None
+    return Entry(row.state, row.stop, row.why, row.actor, row.set_at)
+
+
+def _line(scope: Scope, topic: Entry | None, table: Entry | None) -> dict[str, object]:
+    """What holds is the stricter of the two paths; of equals, what the table says of it."""
+    decides = min((entry for entry in (table, topic) if entry), key=lambda entry: entry.state.strictness)
     return {
         "scope": str(scope),
-        "topic": entry.state.value if entry else None,
-        "table": row.state.value if row else None,
-        "why": (row.why if row else None) or (entry.why if entry else None),
-        "actor": (row.actor if row else None) or (entry.actor if entry else None),
-        "since": row.set_at.isoformat(timespec="seconds") if row else None,
-        "stop": f"{entry.place.offset if entry else -1}:{row.stop.sequence if row else 0}",
+        "state": decides.state.value,
+        "topic": topic.state.value if topic else None,
+        "table": table.state.value if table else None,
+        "why": decides.why,
+        "actor": decides.actor or None,
+        "since": None if decides.set_at == NEVER else decides.set_at.isoformat(timespec="seconds"),
+        "stop": f"{topic.place.offset if topic else -1}:{table.place.sequence if table else 0}",
     }
 
 
 @app.command()
-def off(why: Why, scope: ScopeOption = "all", actor: Actor = "", as_json: AsJson = False) -> None:
+def off(why: Why, scope: ScopeOption = "all", actor: Actor = "", force: Force = False, as_json: AsJson = False) -> None:
     """Send everything in the scope straight to people; no model is called.
+
+    It is done when Kafka or Postgres took it (exit code 0; the other is named on standard error), and fails with 3 where
+    neither did.
 
     Examples:
 
@@ -99,12 +101,16 @@ def off(why: Why, scope: ScopeOption = "all", actor: Actor = "", as_json: AsJson
 
       sluice switch off --scope intent:refund_status --why 'wrong amounts'
     """
-    _set(scope, SwitchState.OFF, why, actor, as_json)
+    _set(scope, SwitchState.OFF, why, actor, force=force, as_json=as_json)
 
 
 @app.command()
-def suggest(why: Why, scope: ScopeOption = "all", actor: Actor = "", as_json: AsJson = False) -> None:
+def suggest(
+    why: Why, scope: ScopeOption = "all", actor: Actor = "", force: Force = False, as_json: AsJson = False
+) -> None:
     """Draft in the scope, and send nothing without a person.
+
+    Where the scope is `auto` this is a stop, as `off` is; where it is `off`, it lifts that, as `auto` does.
 
     Examples:
 
@@ -112,12 +118,17 @@ def suggest(why: Why, scope: ScopeOption = "all", actor: Actor = "", as_json: As
 
       sluice switch suggest --scope channel:email --why 'a loop with another machine'
     """
-    _set(scope, SwitchState.SUGGEST, why, actor, as_json)
+    _set(scope, SwitchState.SUGGEST, why, actor, force=force, as_json=as_json)
 
 
 @app.command()
-def auto(why: Why, scope: ScopeOption = "all", actor: Actor = "", as_json: AsJson = False) -> None:
+def auto(
+    why: Why, scope: ScopeOption = "all", actor: Actor = "", force: Force = False, as_json: AsJson = False
+) -> None:
     """Arm the scope. The record names the stop it lifts: one that came in between stays in force.
+
+    It takes Kafka and Postgres both (exit code 0). It fails with 1 where another stop came in between, and with 3 where
+    one of the two does not answer: the stop then stays.
 
     Examples:
 
@@ -125,83 +136,71 @@ def auto(why: Why, scope: ScopeOption = "all", actor: Actor = "", as_json: AsJso
 
       sluice switch auto --scope intent:refund_status --why 'fixed in 42' --json
     """
-    _set(scope, SwitchState.AUTO, why, actor, as_json)
+    _set(scope, SwitchState.AUTO, why, actor, force=force, as_json=as_json)
 
 
-def _set(scope: str, state: SwitchState, why: str, actor: str, as_json: bool) -> None:
+def _set(scope: str, state: SwitchState, why: str, actor: str, *, force: bool, as_json: bool) -> None:
+    _hush()
+    reason, settings = _reason(why), read_settings()
     try:
         wanted = Scope.parse(scope)
     except ValueError as error:
         fail(str(error), USAGE)
-    written = run(set_switch(read_settings(), wanted, state, why=why, actor=actor or getpass.getuser()))
+    if not force:
+        _check(settings, wanted, state)
+    written = run(set_switch(settings, wanted, state, why=reason, actor=actor.strip() or _account()))
     if as_json:
         print_json(vars(written))
     else:
         console.print(f"{written.scope} is [bold]{written.state}[/]", highlight=False)
-        for missed in written.missed:
-            stderr.print(f"[yellow]by one path only: {missed}[/]")
+    for missed in written.missed:
+        stderr.print(f"[yellow]by one path only, which is enough: {missed}[/]", soft_wrap=True)
+    if wanted.kind is ScopeKind.CUSTOMER and state is not SwitchState.AUTO:
+        asyncio.run(_warn_of_unknown(settings, wanted.value))
 
 
-async def set_switch(settings: Settings, scope: Scope, state: SwitchState, *, why: str, actor: str) -> Written:
-    """Write a record to the table and to the topic, the table first: its sequence travels with the record.
-
-    A stop is done when either path took it. Each path is told what it lifts in that path: a stop that came in
-    since it was read stays in force, and the command says so.
-    """
-    record = SwitchSet(scope=scope, state=state, why=why, actor=actor, set_at=datetime.now(UTC))
-    row = await _attempt(_write_row(settings, record))
-    sequence = row.stop.sequence if isinstance(row, SwitchRow) else 0
-    offset = await _attempt(_publish(settings, record.model_copy(update={"sequence": sequence})))
-    missed = tuple(str(path) for path in (row, offset) if isinstance(path, DependencyDown))
-    if len(missed) == 2:
-        fail(f"neither path took it: {'; '.join(missed)}", DOWN)
-    if row is None or offset is None:
-        fail(f"{scope} is not {state} everywhere: another stop came in between; see `sluice switch show`", WRONG)
-    return Written(
-        scope=str(scope),
-        state=state.value,
-        topic_offset=offset if isinstance(offset, int) else None,
-        table_sequence=sequence or None,
-        missed=missed,
-    )
-
-
-async def _attempt(work: Coroutine[Any, Any, T]) -> T | DependencyDown:
+def _check(settings: Settings, scope: Scope, state: SwitchState) -> None:
+    """End the command for a scope that matches nothing, unless it is one to lift."""
     try:
-        return await work
-    except DependencyDown as error:
-        return error
+        wrong = doubt(settings, scope)
+    except Unchecked as error:
+        stderr.print(f"[yellow]{scope} was not checked: {error}[/]", soft_wrap=True)
+        return
+    if wrong is None or (state is SwitchState.AUTO and run(_is_set(settings, scope))):
+        return
+    fail(f"scope '{scope}': {wrong} (--force takes it as it is)", USAGE)
 
 
-async def _write_row(settings: Settings, record: SwitchSet) -> SwitchRow | None:
-    async with open_adapters(settings, database_of(settings), ["people"]) as adapters:
-        table = adapters.switch_table
-        current = next((row.stop for row in await table.rows() if row.scope == record.scope), Stop())
-        return await table.set(record.model_copy(update={"lifts": current}), offset=None)
+async def _is_set(settings: Settings, scope: Scope) -> bool:
+    topic, table = await look(settings)
+    rows = () if isinstance(table, Missed) else table
+    return scope in {row.scope for row in rows} or (not isinstance(topic, Missed) and scope in topic.scopes)
 
 
-async def _publish(settings: Settings, record: SwitchSet) -> int | None:
-    """The record's offset, or None when the topic's readers will ignore it."""
-    brokers = brokers_of(settings)
-    entry = (await asyncio.to_thread(read_board, brokers)).entry(record.scope)
-    record = record.model_copy(update={"lifts": entry.place if entry else None})
-    async with Producer(brokers) as producer:
-        place = await producer.publish(Topic.SWITCH, str(record.scope), record)
-    board = await asyncio.to_thread(read_board, brokers)
-    taken = board.entry(record.scope)
-    return place.offset if taken and taken.place.offset == place.offset else None
+async def _warn_of_unknown(settings: Settings, customer_id: str) -> None:
+    """Say so where the database has no such customer. It may still have one: a stop may come before a customer."""
+    with suppress(SluiceError, TimeoutError):
+        async with asyncio.timeout(LOOKS_WITHIN):
+            if not await is_customer(settings, customer_id):
+                stderr.print(f"[yellow]the database has no customer {customer_id!r}: is it written so?[/]")
 
 
-async def _rows(settings: Settings) -> tuple[SwitchRow, ...]:
-    async with open_adapters(settings, owner_url(settings), ["people"]) as adapters:
-        return await adapters.switch_table.rows()
+def _reason(why: str) -> str:
+    if not (reason := why.strip()):
+        fail("--why: say why; it is kept with the record", USAGE)
+    if len(reason) > LONGEST_WHY:
+        fail(f"--why: at most {LONGEST_WHY} characters", USAGE)
+    return reason
 
 
-def read_board(brokers: Address) -> Board:
-    """The switch as `control.switch` has it now. Records nobody can read are passed over, as the workers do."""
-    board = Board()
-    with Reader(brokers, [Topic.SWITCH]) as reader:
-        for record in sorted(reader.until_end(), key=lambda record: record.offset):
-            with suppress(Undecodable):
-                board, _ = apply(board, decode(SwitchSet, record.value), record.offset)
-    return board
+def _account() -> str:
+    """Who is logged in; a container may have an account without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _hush() -> None:
+    """Keep the clients' own words off the screen: what they meet is told once, in one line."""
+    logging.basicConfig(handlers=[logging.NullHandler()])

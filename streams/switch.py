@@ -29,11 +29,16 @@ from streams.retry import pause
 PLACE = TopicPartition(Topic.SWITCH.value, 0)
 POLL_MS = 200
 STARTS_WITHIN = 30.0  # seconds
+APPEARS_WITHIN = 1.0  # seconds a topic that was just made may take to be known to every broker
 LATEST_MS = 253_402_300_799_000  # the end of 9999: a producer may stamp a record with any time
 
 Seen = Callable[[SwitchSet, int], None]
 
 logger = logging.getLogger(__name__)
+
+
+class NoTopic(DependencyDown):
+    """The cluster has no `control.switch`."""
 
 
 class SwitchReader(Service):
@@ -88,6 +93,7 @@ class SwitchReader(Service):
         """Catch up with the topic.
 
         Raises:
+            NoTopic: Kafka answers, and has no such topic.
             DependencyDown: Kafka does not answer, so nobody knows what may be sent.
         """
         try:
@@ -95,6 +101,9 @@ class SwitchReader(Service):
                 await self._connect()
                 while not await self._at_end():
                     await self._read()
+        except NoTopic:
+            await self.on_stop()
+            raise
         except (KafkaError, TimeoutError) as error:
             await self.on_stop()
             raise DependencyDown("Kafka", f"{PLACE.topic}: {type(error).__name__}") from None
@@ -113,8 +122,17 @@ class SwitchReader(Service):
             isolation_level="read_uncommitted",
         )
         await self._consumer.start()
+        await self._find(self._consumer)
         self._consumer.assign([PLACE])
         await self._consumer.seek_to_beginning(PLACE)
+
+    async def _find(self, consumer: AIOKafkaConsumer) -> None:
+        """See that the topic is there: a question about a missing one makes it, with too many partitions, on some."""
+        deadline = self._clock.monotonic() + APPEARS_WITHIN
+        while PLACE.topic not in await consumer.topics():
+            if self._clock.monotonic() > deadline:
+                raise NoTopic("Kafka", f"it has no topic {PLACE.topic}: `sluice topics create` makes it")
+            await asyncio.sleep(POLL_MS / 1000)
 
     @Service.task
     async def _follow(self) -> None:

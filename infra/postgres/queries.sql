@@ -147,6 +147,10 @@ select record_decision(%(ticket)s, %(revision)s, %(disposition)s, %(rule)s, %(re
 -- The records of one customer that an answer may use, of the kinds its intent allows.
 select record, kind, fields from customer_facts(%(customer)s, %(kinds)s);
 
+-- name: customer_known
+-- Whether there is such a customer.
+select exists (select from crm_customer where customer_id = %(customer)s);
+
 -- name: search
 -- Hybrid search of the sections valid at a moment, fused by reciprocal rank (Cormack et al. 2009, k = 60). Vector: exact
 -- cosine. Full text: cover density of the query's 16 rarest words, any of them; all words of a long ticket take ten times

@@ -20,7 +20,7 @@ from sluice.keys import ensure_keys
 from sluice.reach import brokers_of, usable
 from sluice.stack import Say, Services, start_processes, start_services, stop_stack
 from sluice.suite import Prepared, load, prepare
-from sluice.switch import read_board, set_switch
+from sluice.switch_paths import read_board, set_switch
 from sluice.terminal import read_settings
 from sluice.terminal import run as run_async
 
