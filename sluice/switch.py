@@ -92,8 +92,8 @@ def _line(scope: Scope, topic: Entry | None, table: Entry | None) -> dict[str, o
 def off(why: Why, scope: ScopeOption = "all", actor: Actor = "", force: Force = False, as_json: AsJson = False) -> None:
     """Send everything in the scope straight to people; no model is called.
 
-    It is done when Kafka or Postgres took it (exit code 0; the other is named on standard error), and fails with 3 where
-    neither did.
+    It is done when Kafka or Postgres took it (exit code 0; the other is named on standard error), and fails with 3
+    where neither did.
 
     Examples:
 
