@@ -1,6 +1,6 @@
 """How far a ticket may go without a person: hard rules, then a classifier, then the policy. Never an answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -9,12 +9,17 @@ from pydantic import Field
 from processors.errors import ModelFailed
 from processors.policy import Policy, RuleHit, Thresholds, amount_rule, asks_of_record, hard_rule, strictness, wish_of
 from processors.ports import Classification, Classifier, Ledger, LedgerEntry, Model, Prompt, Shown, SwitchView
+from processors.segments import Segment, clauses, is_aside, is_english, segments
 from schemas.control import SwitchState
 from schemas.event import Probability, Value
 from schemas.ingress import Channel, TicketReceived
 from schemas.router import Admission, Author, Band, Route, Tier
 
 UNKNOWN = "unknown"  # the intent of a ticket that no classifier has read
+MAX_PARTS = 30  # sentences; who says more is read by a person
+COVERED = 0.5  # P(a part is about what may be answered) from which it is taken for that
+SAME_TOPIC = 0.2  # P(a part is about the same as the whole) from which it is taken for that
+ELLIPTIC = 3  # words; a question of no more ("After how long?") leans on the sentence before it
 SHORT = 40  # characters; a shorter message is read together with the one before it
 
 
@@ -48,7 +53,10 @@ async def route(
     doubt = amount_rule(found.intent, text, policy) or _doubt(found, _alike(found, ticket, policy), policy.thresholds)
     if doubt:
         return _to_person(found.intent, doubt, found)
-    return _within_policy(ticket, admission, found, policy)
+    limits = [*_limits(ticket, admission, found, policy)]
+    if not limits:
+        limits = [limit async for limit in _parts(ticket, found, policy, classifier)]
+    return _within_policy(found, limits, policy)
 
 
 def readable(ticket: TicketReceived, admission: Admission) -> str:
@@ -114,8 +122,8 @@ def _doubt(found: Classification, alike: float, least: Thresholds) -> RuleHit | 
     return None
 
 
-def _within_policy(ticket: TicketReceived, admission: Admission, found: Classification, policy: Policy) -> Route:
-    limits = sorted(_limits(ticket, admission, found, policy), key=lambda limit: strictness(limit.band))
+def _within_policy(found: Classification, limits: "Sequence[_Limit]", policy: Policy) -> Route:
+    limits = sorted(limits, key=lambda limit: strictness(limit.band))
     mid = found.confidence < policy.thresholds.sure_confidence
     return Route(
         intent=found.intent,
@@ -154,6 +162,78 @@ def _limits(ticket: TicketReceived, admission: Admission, found: Classification,
         )
     if admission.customer_id is None and policy.facts_for(found.intent) and asks_of_record(ticket):
         yield _Limit(Band.SUGGEST, "identity_unproved", "asks about a record, and who is writing is not proved")
+
+
+# -- part by part
+
+
+async def _parts(
+    ticket: TicketReceived, found: Classification, policy: Policy, classifier: Classifier
+) -> AsyncIterator["_Limit"]:
+    """What a part of the message keeps from auto: an easy question beside it says nothing of it.
+
+    Asked only of what would else be answered, as it costs a classification a sentence.
+    """
+    parts = segments(ticket.subject, ticket.body)
+    if len(parts) > MAX_PARTS:
+        yield _Limit(Band.SUGGEST, "many_parts", f"says more than {MAX_PARTS} things")
+        return
+    alone = len(parts) == 1 and not ticket.subject.strip()
+    for part in parts:
+        if policy.languages == ("en",) and not part.title and not is_english(part.text):
+            yield _Limit(
+                Band.SUGGEST, "part_language", f"a part of it may be in another language: {_quoted(part.text)}"
+            )
+        try:
+            own = found if alone else await classifier.classify(part.text)
+            limit = _limit_of(part, own, ticket, found, policy)
+            if limit is None and classifier.prompt_hash is None:  # a prompted model reads a sentence whole
+                limit = await _hidden(part, ticket, policy, classifier)
+        except ModelFailed as error:
+            limit = _Limit(Band.SUGGEST, "part_unread", f"a part of it cannot be read ({error}): {_quoted(part.text)}")
+        if limit:
+            yield limit
+
+
+def _limit_of(
+    part: Segment, own: Classification, ticket: TicketReceived, found: Classification, policy: Policy
+) -> _Limit | None:
+    """Why this part must not be answered by itself, or is not answered by what answers the whole."""
+    least = policy.thresholds
+    band, line = policy.ceiling(own.intent, ticket.channel)
+    alike = _alike(own, ticket, policy)
+    sure = own.confidence >= (least.sure_confidence if part.title else least.min_confidence)
+    known = own.in_scope >= least.min_in_scope
+    if is_aside(part.text) and not (band is Band.ESCALATE and own.in_scope >= least.sure_confidence and sure):
+        return None
+    if band is Band.ESCALATE and sure and known:
+        return _Limit(band, line, f"a part of it is {own.intent.replace('_', ' ')}: {_quoted(part.text)}")
+    if part.title:
+        return None
+    answered = alike if band is Band.AUTO else 1 - alike
+    if not (answered >= COVERED and known):
+        return _Limit(Band.SUGGEST, "unsure_part", f"unsure what a part of it is about: {_quoted(part.text)}")
+    if part.asks and len(part.text.split()) > ELLIPTIC and own.intent != found.intent:
+        same = dict(own.alternatives).get(found.intent, 0.0)
+        if not same >= SAME_TOPIC:
+            topic = own.intent.replace("_", " ")
+            return _Limit(Band.SUGGEST, "second_question", f"asks about {topic} too: {_quoted(part.text)}")
+    return None
+
+
+async def _hidden(part: Segment, ticket: TicketReceived, policy: Policy, classifier: Classifier) -> _Limit | None:
+    """A clause that by itself is surely a person's."""
+    sure = policy.thresholds.sure_confidence
+    for clause in clauses(part.text):
+        own = await classifier.classify(clause)
+        band, line = policy.ceiling(own.intent, ticket.channel)
+        if band is Band.ESCALATE and own.agreed and own.in_scope >= sure and own.confidence >= sure:
+            return _Limit(Band.SUGGEST, line, f"a part of it may be {own.intent.replace('_', ' ')}: {_quoted(clause)}")
+    return None
+
+
+def _quoted(text: str) -> str:
+    return f'"{text[:80]}"'
 
 
 def _to_person(intent: str, hit: RuleHit, found: Classification | None = None) -> Route:
