@@ -42,10 +42,10 @@ MAIL = {
     "SLUICE_MAIL_SECRET": "a secret of the end-to-end tests",
     "MAIL_FROM": "Wrenfield <support@wrenfield.example>",
     "SMTP_HOST": "127.0.0.1",
-    "SMTP_PORT": "18830",
+    "SMTP_PORT": str(FIRST_PORT + 130),
     "SMTP_SECURITY": "none",
 }
-MAIL_SERVER = "http://127.0.0.1:18831"
+MAIL_SERVER = f"http://127.0.0.1:{FIRST_PORT + 131}"
 META = Account(
     token="meta-token", secret="meta-secret", webhook=f"http://127.0.0.1:{PORTS['SLUICE_EDGE_PORT']}/v1/whatsapp"
 )
@@ -57,10 +57,7 @@ WHATSAPP = {
     "WHATSAPP_APP_SECRET": META.secret,
     "WHATSAPP_VERIFY_TOKEN": "agreed",
 }
-
-
-CHAT = {"SLUICE_CHAT_SECRET": "a secret of the end-to-end tests' chat"}
-TRACE_PORT = 18790
+TRACE_PORT = FIRST_PORT + 90
 TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{TRACE_PORT}"}  # most tests run without anybody there
 
 
@@ -119,6 +116,12 @@ class Stack:
         """The text of every reply to a ticket that reached the helpdesk."""
         query = "select text from helpdesk_delivery where act = 'reply' and ticket_id = %s order by delivery_id"
         return [row[0] for row in self.rows(query, ticket)]
+
+    @property
+    def staff(self) -> tuple[str, dict[str, str]]:
+        """The person of the staff key that `sluice up` made, and the header that shows it."""
+        key, _, person = (Path(self.environ["SLUICE_HOME"]) / "staff-keys").read_text().strip().partition("=")
+        return person, {"Authorization": f"Bearer {key}"}
 
     def mails(self, to: str) -> list[dict[str, Any]]:
         """The mails that the mail server took for an address, oldest first."""
@@ -186,7 +189,7 @@ def stack() -> Iterator[Stack]:
 
 def _running(home: Path) -> Iterator[Stack]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
-    environ |= {"SLUICE_HOME": str(home), **PORTS, **MAIL, **WHATSAPP, **CHAT, **TRACES}
+    environ |= {"SLUICE_HOME": str(home), **PORTS, **MAIL, **WHATSAPP, **TRACES}
     settings = load_settings(environ)
     started = Stack(environ, httpx.Client(), "")
     mail_server = start_mail_server(environ)
