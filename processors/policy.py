@@ -1,7 +1,7 @@
 """The policy: what may be answered without a person, and the hard rules that no model overrules."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -70,6 +70,9 @@ class HardRules(_Table):
         for name in (*self.phrases, *self.intents):
             if name not in RULE_NAMES:
                 raise ValueError(f"{name!r} is no hard rule: use {', '.join(RULE_NAMES)}")
+        for name, phrases in self.phrases.items():
+            if not all(map(fold, phrases)):
+                raise ValueError(f"phrases.{name}: an empty phrase would fire on every message")
         return self
 
 
@@ -133,6 +136,13 @@ class Policy(_Table):
     email: Email = Email()
     _hash: str = PrivateAttr("")
 
+    @model_validator(mode="after")
+    def _listed(self) -> "Policy":
+        for name in self.hard_rules.amount_intents:
+            if name not in self.intents:
+                raise ValueError(f"hard_rules.amount_intents: {name!r} is not listed in [intents]")
+        return self
+
     @classmethod
     def parse(cls, toml_text: str) -> "Policy":
         """Read a policy file.
@@ -182,6 +192,12 @@ class Policy(_Table):
     def intent_of(self, rule: str) -> str:
         """The intent under which a hard rule's tickets are filed."""
         return self.hard_rules.intents.get(rule, "unknown")
+
+    def unknown_intents(self, known: Collection[str]) -> tuple[str, ...]:
+        """The lines that name intents which are none of those known: nothing ever meets them."""
+        named = [*(("intents", name) for name in self.intents), *(("facts", name) for name in self.facts)]
+        named += [("frontier", name) for name in self.frontier]
+        return tuple(f"{table}.{name}" for table, name in named if name not in known)
 
     def _line(self, table: str, key: str, listed: bool) -> str:
         return f"{table}.{key}" if listed else f"{table}.{key} is not listed"

@@ -20,6 +20,7 @@ from infra.postgres.migrate import MigrationError, status
 from infra.settings import Settings, SettingsError
 from infra.wiring import LOCAL_CLASSIFIER, Adapters
 from sluice.reach import api_keys, edge_url, unready, worker_url
+from sluice.switch_scope import trained_intents
 from sluice.terminal import WRONG, AsJson, console, print_json, read_settings, show
 
 LIBRARIES = ("faust-streaming", "aiokafka", "mode-streaming", "confluent-kafka", "pydantic", "fastavro", "psycopg")
@@ -111,6 +112,10 @@ def _policy(settings: Settings) -> Iterator[Finding]:
         yield Finding("policy", "wrong", str(error), "SLUICE_POLICY")
         return
     yield Finding("policy", "ok", f"{settings.policy or 'the one of the demo shop'}, hash {policy.hash[:12]}")
+    known = trained_intents(settings)
+    strange = policy.unknown_intents(known) if known else ()
+    if strange:
+        yield Finding("topics", "off", f"the router never names {', '.join(strange)}", "SLUICE_POLICY: a typo?")
 
 
 def _trained(settings: Settings) -> Iterator[Finding]:

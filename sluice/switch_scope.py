@@ -28,7 +28,7 @@ def doubt(settings: Settings, scope: Scope) -> str | None:
     known = {*policy.intents, *policy.hard_rules.intents.values()}
     if scope.value in known:
         return None
-    known |= _trained(settings)
+    known |= trained_intents(settings)
     if scope.value in known:
         return None
     near = get_close_matches(scope.value.casefold(), sorted(known), n=3)
@@ -36,7 +36,7 @@ def doubt(settings: Settings, scope: Scope) -> str | None:
     return f"neither the policy nor the classifier knows the intent {scope.value!r}{hint}"
 
 
-def _trained(settings: Settings) -> set[str]:
+def trained_intents(settings: Settings) -> set[str]:
     """The intents of the local classifier; none where it is not used, or not trained yet."""
     if settings.model_router != LOCAL_CLASSIFIER:
         return set()
