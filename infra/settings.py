@@ -274,10 +274,13 @@ class Settings(BaseSettings):
         None, description="The policy: hard rules, and what may be answered by itself. Unset: the one of the demo shop."
     )
     gate_floor: float = Field(
-        0.92, ge=0, le=1, description="Support the worst sentence of a reply needs to be sent by itself, from 0 to 1."
+        0.92,
+        ge=0.5,
+        le=1,
+        description="Support the worst sentence of a reply needs to be sent by itself, from 0.5 to 1.",
     )
     retrieval_threshold: float = Field(
-        0.25, ge=0, le=1, description="Score the best passage needs to count as a source, from 0 to 1."
+        0.25, ge=0.05, le=1, description="Score the best passage needs to count as a source, from 0.05 to 1."
     )
     retrieval_limit: int = Field(8, gt=0, le=50, description="Passages a ticket is given at most.")
     retrieval_timeout: float = Field(
