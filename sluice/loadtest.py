@@ -5,11 +5,11 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import psycopg
@@ -27,12 +27,12 @@ from infra.settings import Settings, SettingsError
 from loadtest.day import Arrival, Shape, busiest, plan
 from loadtest.measure import END_TO_END, by_stage, over_time, spread, summarise, terminal
 from loadtest.plot import draw
-from loadtest.traffic import Sent, Timed, post_on_time
+from loadtest.traffic import Posting, Sent, Timed, post_on_time
 from processors.errors import DependencyDown
 from schemas.codec import Undecodable, decode
 from schemas.outcome import TicketSettled
 from schemas.topics import STAGES, Topic
-from sluice.demo.postings import posting_of
+from sluice.demo.postings import Senders, posting_of
 from sluice.demo.stack import home_of, running
 from sluice.reach import api_keys, brokers_of, database_of, edge_url, unready
 from sluice.suite import SHOP, open_suite
@@ -117,7 +117,7 @@ def day(
     )
     with ExitStack() as stack:
         target = _started(suite, stack, screen) if start else _running()
-        found = run_async(_live(target, suite, arrivals, speed, f"day{seed}-{int(time.time())}", screen))
+        found = run_async(_live(target, suite, arrivals, speed, uuid4().hex[:8], screen))
         report = _report(target, found, seed)
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"day-{seed}.json"
@@ -170,9 +170,14 @@ async def _live(
     screen: Any,  # noqa: ANN401
 ) -> Day:
     """Send, follow and sample until everything is settled, or nothing has come for a while."""
-    timed = timed_postings(suite, arrivals, speed, run)
+    settings = target.settings
+    key = next(key for key in api_keys(settings) if key.scope == "service").key.get_secret_value()
+    app_secret = settings.whatsapp_app_secret.get_secret_value() if settings.whatsapp_app_secret else ""
+    senders = Senders(suite, edge_url(settings), key, app_secret, run)
+    labels = [_by_open_doors(label, settings) for label in labels_of(suite, arrivals)]
+    postings = await _postings(senders, labels)
+    timed = [Timed(postings[label.id], at.at / speed) for label, at in zip(labels, arrivals, strict=True)]
     found = Day(len(timed), speed)
-    key = next(key for key in api_keys(target.settings) if key.scope == "service").key.get_secret_value()
     with Reader(target.brokers, [Topic.OUTCOME.value]) as reader, Live(console=screen, refresh_per_second=2) as live:
         await asyncio.to_thread(lambda: list(reader.until_end()))  # what earlier runs left
         found.began = datetime.now(UTC)
@@ -213,23 +218,39 @@ async def _sample(target: Target, found: Day) -> None:
         await asyncio.sleep(SAMPLE)
 
 
-def timed_postings(suite: Suite, arrivals: Sequence[Arrival], speed: float, run: str) -> list[Timed]:
-    """What is posted when. A channel's tickets are the suite's of that channel in turn, each under an id of its own."""
+async def _postings(senders: Senders, labels: Sequence[LabelledTicket]) -> dict[str, Posting]:
+    """What is posted, by the label's id. A mail or webhook that is drawn twice is another message each time."""
+    raw = [label for label in labels if label.eml is not None or label.payload is not None]
+    ids = {label.id for label in raw}
+    found = {posting.name: posting for posting in await senders.postings([one for one in labels if one.id not in ids])}
+    for number, label in enumerate(raw):
+        own = replace(senders, run=f"{int(senders.run, 16) + number:x}")
+        found[label.id] = own.webhook(label) if label.payload else posting_of(label, senders.suite, own.run)
+    return found
+
+
+def labels_of(suite: Suite, arrivals: Sequence[Arrival]) -> list[LabelledTicket]:
+    """What each arrival says: the suite's tickets of its channel in turn, each under an id of its own."""
     pools = {channel: _of(suite, channel) for channel in {arrival.channel.value for arrival in arrivals}}
     labels: list[LabelledTicket] = []
-    timed = []
     for arrival in arrivals:
-        pool = pools[arrival.channel.value]
-        before = labels[arrival.follows] if arrival.follows is not None else None
+        pool, name = pools[arrival.channel.value], f"day-{arrival.number}"
         drawn = pool[arrival.number % len(pool)]
-        name = f"{run}-{arrival.number}"
         label = drawn.model_copy(update={"id": name, "follows": None, "conversation": name})
-        if before is not None:
+        if arrival.follows is not None:
+            before = labels[arrival.follows]
             whose = {"conversation": before.conversation, "customer_id": before.customer_id, "proved": before.proved}
             label = label.model_copy(update=whose)
         labels.append(label)
-        timed.append(Timed(posting_of(label, suite, name), arrival.at / speed))
-    return timed
+    return labels
+
+
+def _by_open_doors(label: LabelledTicket, settings: Settings) -> LabelledTicket:
+    """The ticket by its own channel where that door is open, else by the API."""
+    closed = (label.channel == "chat" and settings.chat_secret is None) or (
+        label.payload is not None and settings.whatsapp_app_secret is None
+    )
+    return label.model_copy(update={"channel": "api", "payload": None}) if closed else label
 
 
 def _of(suite: Suite, channel: str) -> list[LabelledTicket]:

@@ -44,7 +44,7 @@ class Senders:
         if ticket.channel == "chat":
             return await self._chat(ticket, client)
         if ticket.payload is not None:
-            return self._webhook(ticket)
+            return self.webhook(ticket)
         return posting_of(ticket, self.suite, self.run)
 
     async def _chat(self, ticket: LabelledTicket, client: httpx.AsyncClient) -> Posting:
@@ -59,7 +59,7 @@ class Senders:
         content = entry.message.model_dump_json().encode()
         return Posting(ticket.id, "/v1/chat/messages", content, headers, _lane(ticket))
 
-    def _webhook(self, ticket: LabelledTicket) -> Posting:
+    def webhook(self, ticket: LabelledTicket) -> Posting:
         """Meta's webhook, signed. It says nothing of tickets, but a message's id makes its ticket's."""
         number = str(NUMBERS + int(self.run, 16))  # one of this run: a customer's messages to it are a new conversation
         entry = as_webhook(ticket, self.suite, at=datetime.now(UTC), run=self.run, account=number)
