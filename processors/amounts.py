@@ -58,7 +58,7 @@ _ASKED = re.compile(
     r"(?:refund|reimburs|credit|pay|owe|compensat|claim|return|back|money)\w*"
     r"(?: (?:me|us|the|my|our|of|for|back|a|full|total|at|least|about|around|roughly|approx\w*|amount|sum|in|want|was"
     r"|is)){0,6}"
-    rf" (?:(?<=[a-z] )r ?(?<! refund r)(?<!refunds r))?(?P<n>{_DIGITS})(?![\w/:-]|[.,]\d){_OTHER_UNITS}"
+    rf" (?:(?<=me )r ?|(?<=us )r ?)?(?P<n>{_DIGITS})(?![\w/:-]|[.,]\d){_OTHER_UNITS}"
     rf"|(?<![\w#.,])(?:get |have |want )?r?(?P<m>\d[\d.,]{{0,15}}\d) back\b"
     rf"|(?P<o>\d[\d.,]{{0,15}}\d)(?= you owe| out of pocket)|(?<=owed )(?P<p>{_DIGITS})"
 )

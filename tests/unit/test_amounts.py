@@ -88,6 +88,7 @@ def test_every_currency_sign_and_the_letter_o_is_read(value: int, sign: str) -> 
         ("2k back please, $2k", "2000"),
         ("refund $50, order W10870, 3 days ago", "50"),
         ("How far is refund R613?", None),
+        ("refund R613", None),
     ],
 )
 def test_what_is_said_twice_or_is_no_money_is_not_added_up(text: str, value: str | None) -> None:
