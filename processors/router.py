@@ -20,6 +20,7 @@ MAX_PARTS = 30  # sentences; who says more is read by a person
 COVERED = 0.5  # P(a part is about what may be answered) from which it is taken for that
 SAME_TOPIC = 0.2  # P(a part is about the same as the whole) from which it is taken for that
 ELLIPTIC = 3  # words; a question of no more ("After how long?") leans on the sentence before it
+NOTHING = ("", UNKNOWN, "out_of_scope")  # a part of no topic is unsure: by itself it is no reason to hand over
 SHORT = 40  # characters; a shorter message is read together with the one before it
 
 
@@ -202,11 +203,11 @@ def _limit_of(
     least = policy.thresholds
     band, line = policy.ceiling(own.intent, ticket.channel)
     alike = _alike(own, ticket, policy)
-    sure = own.confidence >= (least.sure_confidence if part.title else least.min_confidence)
     known = own.in_scope >= least.min_in_scope
-    if is_aside(part.text) and not (band is Band.ESCALATE and own.in_scope >= least.sure_confidence and sure):
+    named = own.intent not in NOTHING and band is Band.ESCALATE
+    if is_aside(part.text) and not (named and known):
         return None
-    if band is Band.ESCALATE and sure and known:
+    if named and known and own.agreed and own.confidence >= least.sure_confidence:
         return _Limit(band, line, f"a part of it is {own.intent.replace('_', ' ')}: {_quoted(part.text)}")
     if part.title:
         return None
