@@ -7,9 +7,10 @@ import httpx
 
 from infra.signed_webhook import SignedWebhook
 from processors.ports import Clock
-from schemas.outcome import TicketSettled
+from schemas.outcome import TERMINAL, Outcome, TicketSettled
 
 NAME = "outcome webhook"
+LATER_ACTS = frozenset(Outcome) - TERMINAL - {Outcome.ACKNOWLEDGED}  # a person may do each of them again
 KEPT_BACK = {"decision", "steps"}  # how it was decided is for `sluice trace`
 
 
@@ -25,8 +26,18 @@ class OutcomeWebhook:
 
 
 def event_id(settled: TicketSettled) -> str:
-    """SHA-256 of the event, hex, cut: the same event, read again, is the same call."""
-    return hashlib.sha256(settled.model_dump_json().encode()).hexdigest()[:32]
+    """SHA-256 of what happened, hex, cut: an outcome told again, also by a stage that begins anew, is the same call."""
+    what = (
+        settled.ticket_id,
+        settled.revision,
+        settled.outcome,
+        settled.actor,
+        settled.item_id,
+        settled.text,
+        settled.diff,
+    )
+    again = settled.settled_at if settled.outcome in LATER_ACTS else ""
+    return hashlib.sha256(repr((*map(str, what), str(again))).encode()).hexdigest()[:32]
 
 
 def told(settled: TicketSettled) -> Mapping[str, object]:

@@ -10,6 +10,8 @@ from schemas.outcome import TicketSettled
 from schemas.topics import Topic
 from streams.step import Incoming, Input, Outgoing, StageDefinition, carrying
 
+TRIES = 8  # a minute in all; a retry topic would let later outcomes overtake
+
 
 def notify(*, listener: Listener, deadline: float) -> StageDefinition:
     """`tickets.outcome` to a listener; `deadline` is the total time of one call, in seconds."""
@@ -18,4 +20,4 @@ def notify(*, listener: Listener, deadline: float) -> StageDefinition:
         await listener.tell(incoming.event, deadline)
         return ()
 
-    return StageDefinition(Stage.NOTIFY, (Input(Topic.OUTCOME, carrying(TicketSettled), tell),))
+    return StageDefinition(Stage.NOTIFY, (Input(Topic.OUTCOME, carrying(TicketSettled), tell),), in_place=TRIES)
