@@ -6,7 +6,6 @@ at most once per conversation and period, so that two answering machines have no
 
 from dataclasses import dataclass
 
-from processors.errors import SluiceError
 from processors.loops import loops
 from processors.policy import Email
 from processors.ports import AcknowledgeRequest, Clock, Conversations, Helpdesk, Reply, Switch
@@ -53,7 +52,7 @@ async def acknowledge(  # noqa: PLR0913  each is a port or a limit of its own
         return Acknowledged(None, "not again")
     try:
         delivery = await helpdesk.reply(Reply(key, ticket, text, ()), deadline)
-    except SluiceError as failure:
+    except Exception as failure:  # noqa: BLE001  whatever is wrong with the note, the hand-over stands
         return Acknowledged(None, type(failure).__name__)
     await conversations.acknowledged(request, text)
     return Acknowledged(_settled(escalated, text, delivery, clock), "sent")

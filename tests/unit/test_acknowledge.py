@@ -95,7 +95,7 @@ async def test_nothing_is_said(event: TicketEscalated, words: str | None, state:
     assert desk.deliveries == []
 
 
-@pytest.mark.parametrize("error", [TryLater("busy"), Undeliverable("no"), DependencyDown("mail")])
+@pytest.mark.parametrize("error", [TryLater("busy"), Undeliverable("no"), DependencyDown("mail"), ValueError("bug")])
 async def test_a_failed_note_is_not_sent_again_and_holds_nothing_up(error: Exception) -> None:
     once, desk = Once(), ScriptedHelpdesk()
     desk.fail(Fault(error))
