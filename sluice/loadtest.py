@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -25,12 +26,12 @@ from infra.kafka.reader import Reader
 from infra.kafka.security import Brokers
 from infra.settings import Settings, SettingsError
 from loadtest.day import Arrival, Shape, busiest, plan
-from loadtest.measure import END_TO_END, by_stage, over_time, spread, summarise, terminal
+from loadtest.measure import END_TO_END, by_stage, over_time, spread, summarise
 from loadtest.plot import draw
 from loadtest.traffic import Posting, Sent, Timed, post_on_time
 from processors.errors import DependencyDown
 from schemas.codec import Undecodable, decode
-from schemas.outcome import TicketSettled
+from schemas.outcome import TERMINAL, TicketSettled
 from schemas.topics import STAGES, Topic
 from sluice.demo.postings import Senders, posting_of
 from sluice.demo.stack import home_of, running
@@ -55,24 +56,40 @@ def loadtest() -> None:
 
 @dataclass
 class Day:
-    """What is known of a day while it runs."""
+    """What is known of a day while it runs. Kept up as it goes: it shares its loop with the sending."""
 
     tickets: int
     speed: float
-    sent: list[Sent] = field(default_factory=list)
+    sent: int = 0
+    never_taken: int = 0
+    retried: int = 0
+    intended: dict[UUID, datetime] = field(default_factory=dict)  # when each that was taken was meant to be sent
     events: list[TicketSettled] = field(default_factory=list)
+    unsettled: set[UUID] = field(default_factory=set)
+    early: set[UUID] = field(default_factory=set)  # settled before the edge's answer was read
+    waits: deque[float] = field(default_factory=lambda: deque(maxlen=200))  # of the latest, milliseconds
     lag: dict[str, list[tuple[float, int]]] = field(default_factory=dict)  # stage → (seconds after the start, messages)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    @property
-    def intended(self) -> dict[UUID, datetime]:
-        """When each ticket that was taken was meant to be sent."""
-        return {sent.ticket_id: sent.intended for sent in self.sent if sent.ticket_id is not None}
+    def note_sent(self, sent: Sent) -> None:
+        """A ticket was taken, or given up."""
+        self.sent += 1
+        self.retried += sent.tries > 1
+        if sent.ticket_id is None:
+            self.never_taken += 1
+            return
+        self.intended[sent.ticket_id] = sent.intended
+        if sent.ticket_id not in self.early:
+            self.unsettled.add(sent.ticket_id)
 
-    @property
-    def missing(self) -> int:
-        """Tickets taken and not settled yet."""
-        return len(self.intended.keys() - terminal(self.events).keys())
+    def note(self, event: TicketSettled) -> None:
+        """An outcome was read."""
+        self.events.append(event)
+        if event.outcome in TERMINAL:
+            self.early.add(event.ticket_id)
+            self.unsettled.discard(event.ticket_id)
+            if (due := self.intended.get(event.ticket_id)) is not None:
+                self.waits.append((event.settled_at - due).total_seconds() * 1000)
 
 
 @dataclass(frozen=True)
@@ -181,10 +198,10 @@ async def _live(
     with Reader(target.brokers, [Topic.OUTCOME.value]) as reader, Live(console=screen, refresh_per_second=2) as live:
         await asyncio.to_thread(lambda: list(reader.until_end()))  # what earlier runs left
         found.began = datetime.now(UTC)
-        sending = asyncio.create_task(post_on_time(edge_url(target.settings), key, timed, on_sent=found.sent.append))
+        sending = asyncio.create_task(post_on_time(edge_url(target.settings), key, timed, on_sent=found.note_sent))
         sampling = asyncio.create_task(_sample(target, found))
         news = time.monotonic()
-        while not sending.done() or (found.missing and time.monotonic() - news < QUIET):
+        while not sending.done() or (found.unsettled and time.monotonic() - news < QUIET):
             records = await asyncio.to_thread(reader.poll, 0.2)
             if records:
                 news = time.monotonic()
@@ -199,7 +216,7 @@ async def _live(
 
 def _note(value: bytes | None, found: Day) -> None:
     try:
-        found.events.append(decode(TicketSettled, value))
+        found.note(decode(TicketSettled, value))
     except Undecodable:
         return
 
@@ -261,21 +278,16 @@ def _of(suite: Suite, channel: str) -> list[LabelledTicket]:
 
 def _screen(found: Day) -> Group:
     clock = (datetime.now(UTC) - found.began).total_seconds() * found.speed
-    lately = found.events[-200:]
-    waits = spread(
-        (e.settled_at - found.intended[e.ticket_id]).total_seconds() * 1000
-        for e in lately
-        if e.ticket_id in found.intended
-    )
+    waits = spread(found.waits)
     told = Table(
         title=f"{min(clock, DAY) // 3600:02.0f}:{min(clock, DAY) % 3600 // 60:02.0f} of the day", title_justify="left"
     )
     for column in ("sent", "settled", "on their way", "p50 of late", "p95 of late", *(stage.value for stage in STAGES)):
         told.add_column(column, justify="right")
     told.add_row(
-        f"{len(found.sent)}/{found.tickets}",
-        str(len(found.intended) - found.missing),
-        str(found.missing),
+        f"{found.sent}/{found.tickets}",
+        str(len(found.intended) - len(found.unsettled)),
+        str(len(found.unsettled)),
         _seconds(waits.p50_ms),
         _seconds(waits.p95_ms),
         *(str(found.lag[stage.value][-1][1]) if found.lag.get(stage.value) else "-" for stage in STAGES),
@@ -294,8 +306,8 @@ def _report(target: Target, found: Day, seed: int) -> dict[str, Any]:
         "seed": seed,
         "speed": found.speed,
         **asdict(counted),
-        "never_taken": sum(sent.ticket_id is None for sent in found.sent),
-        "retried": sum(sent.tries > 1 for sent in found.sent),
+        "never_taken": found.never_taken,
+        "retried": found.retried,
         "latency": {stage: asdict(told) for stage, told in by_stage(ours, events).items()},
         "highest_lag": {stage: max(number for _, number in told) for stage, told in found.lag.items()},
         "seconds": round((datetime.now(UTC) - found.began).total_seconds(), 1),
