@@ -40,3 +40,15 @@ def test_a_signed_in_customer_gets_the_state_of_an_order_and_no_helpdesk_is_call
     assert status.replace("_", " ") in answer["text"]
     assert answer["sources"] == [{"kind": "record", "title": f"Your {order.replace('/', ' ')}", "url": None}]
     assert stack.replies(ticket) == []
+
+
+def test_a_newcomer_chats_on_the_page_of_a_local_stack(stack: Stack) -> None:
+    edge = str(stack.client.base_url)
+    assert "/widget.js" in httpx.get(f"{edge}/widget-demo").text
+    session = httpx.post(f"{edge}/widget-demo/session").json()["session"]
+    header = {"Authorization": f"Bearer {session}"}
+    told = events(httpx.Client(base_url=edge, headers=header, timeout=SOON))
+    message = {"text": "What does standard delivery cost?", "message_id": "m-1"}
+    assert httpx.post(f"{edge}/v1/chat/messages", json=message, headers=header).status_code == httpx.codes.ACCEPTED
+    name, answer = next((name, data) for name, data in told if name != "status")
+    assert (name, answer.get("by"), "$4.95" in answer.get("text", "")) == ("answer", "ai", True)
