@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 DEMO := $(VENV)/demo.stamp
 DEV := $(VENV)/dev.stamp
+LOCKS := requirements-bootstrap.lock requirements.lock requirements-dev.lock
 CODE := schemas processors infra streams evals loadtest sluice
 
 # Compiled modules are kept, also where the environment (many container images) says not to: without them each process
@@ -44,17 +45,19 @@ down: ## Stop what `make up` started
 	@if [ -x $(BIN)/sluice ]; then $(BIN)/sluice down; fi
 
 lock: $(DEV) ## Resolve the dependencies anew and write the locks, with hashes and without addresses
-	@echo uv | $(COMPILE) - -o requirements-bootstrap.lock.new
-	@$(COMPILE) pyproject.toml -o requirements.lock.new
-	@$(COMPILE) pyproject.toml --extra dev -c requirements.lock.new -o requirements-dev.lock.new
-	@for name in requirements-bootstrap requirements requirements-dev; do \
-		if cmp -s $$name.lock.new $$name.lock; then rm $$name.lock.new; else mv $$name.lock.new $$name.lock; fi; done
+	@cp -p $(LOCKS) $(VENV)
+	@echo uv | $(COMPILE) - -o requirements-bootstrap.lock
+	@$(COMPILE) pyproject.toml -o requirements.lock
+	@$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	@for lock in $(LOCKS); do if cmp -s $(VENV)/$$lock $$lock; then cp -p $(VENV)/$$lock $$lock; fi; done
 
 vllm: $(DEMO) ## Build .venv-vllm: vLLM for the CPU, 5 GB, apart from the service's environment
 	@$(PYTHON) -m venv .venv-vllm
 	@$(UV) pip install --python .venv-vllm/bin/python --require-hashes --no-deps -r requirements-vllm.lock
 
 clean: down ## Remove the environment and everything Sluice keeps in var
+	@for home in var/demo var/demo/*; do if [ -d $$home/run ]; then \
+		KAFKA_BOOTSTRAP_SERVERS= DATABASE_URL= SLUICE_HOME=$$home $(BIN)/sluice down; fi; done
 	@rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 help: ## Show this
