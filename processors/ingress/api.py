@@ -14,6 +14,7 @@ from schemas.ingress import MAX_MESSAGE_BYTES, Attachment, Channel, Identity, Pr
 
 PROVIDER = "api"
 LONGEST_NAME = 400  # characters of a conversation's name; a longer one is hashed
+UNDETERMINED = "und"  # ISO 639-2: no help centre is written in it
 MAX_SUBJECT = 998  # characters; the longest line RFC 5322 allows
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -68,7 +69,7 @@ class TicketRequest(BaseModel):
     sender: Name | None = Field(None, description="Where a reply goes. Proves nothing.")
     channel: Channel | None = Field(None, description="One of the key's channels. Default: the key's first.")
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] | None = Field(
-        None, description="ISO 639-1. Detected where it is missing."
+        None, description="ISO 639-1. Detected too: where the text looks like another language, neither is believed."
     )
     attachments: tuple[AttachedFile, ...] = Field((), max_length=50)
 
@@ -106,10 +107,16 @@ def receive_api(
         subject=clean_line(request.subject, MAX_SUBJECT),
         body=body,
         body_full=body,
-        language=request.language or (language(body) if language else None),
+        language=_language(request, body, language),
         attachments=tuple(Attachment(**file.model_dump()) for file in request.attachments),
         received_at=received_at,
     )
+
+
+def _language(request: TicketRequest, body: str, language: LanguageOf | None) -> str | None:
+    """The claimed language where the text does not gainsay it."""
+    found = language(body) if language else None
+    return UNDETERMINED if found and request.language not in (None, found) else request.language or found
 
 
 def _message_id(request: TicketRequest, idempotency_key: str | None, random_id: UUID) -> str:

@@ -138,10 +138,10 @@ def test_a_faulty_request_names_its_field(field: str, value: object) -> None:
     assert fault.value.errors()[0]["loc"][0] == field
 
 
-def test_the_language_is_what_the_client_says_else_detected() -> None:
+def test_a_claimed_language_is_believed_where_the_text_agrees() -> None:
     request = TicketRequest(body="Wo ist mein Paket?")
-    stated = request.model_copy(update={"language": "fr"})
-    for asked, expected in ((request, "de"), (stated, "fr")):
+    right, wrong = (request.model_copy(update={"language": code}) for code in ("de", "en"))
+    for asked, expected in ((request, "de"), (right, "de"), (wrong, "und")):
         ticket = receive_api(
             asked, key=SERVICE, idempotency_key=None, random_id=RANDOM, received_at=NOW, language=lambda _: "de"
         )
