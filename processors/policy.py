@@ -1,7 +1,8 @@
 """The policy: what may be answered without a person, and the hard rules that no model overrules."""
 
+import re
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -22,6 +23,17 @@ Minutes = Annotated[int, Field(gt=0)]
 AMOUNT_RULE = "amount_over_limit"
 TOO_LONG_RULE = "too_long"
 RULE_NAMES = (*(rule.name for rule in RULES), AMOUNT_RULE, TOO_LONG_RULE)
+
+
+MAX_QUOTED = 4000  # sentences; comparing more with what is known takes too long
+_QUOTE_MARKS = re.compile(r"^(?:\s*>)+")
+_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+")
+_NOTICE = re.compile(  # below every mail of some companies; its words on law threaten nobody
+    r"\b(?:this|the) (?:e-?mail|message|communication)\b.{0,120}\b(?:confidential|privileged"
+    r"|intended (?:only|solely|for))"
+    r"|\bif you (?:are not|have received)\b.{0,80}\b(?:recipient|in error|by mistake)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class PolicyError(ValueError):
@@ -222,12 +234,48 @@ def _readable(error: ValidationError) -> list[str]:
 
 def hard_rule(ticket: TicketReceived, transcript: Sequence[Message], policy: Policy) -> RuleHit | None:
     """The first hard rule that fires on the subject and body, or on what the customer wrote earlier."""
-    now = text_hit(f"{ticket.subject}\n{ticket.body}", policy)
+    now = text_hit(f"{ticket.subject}\n{ticket.body}", policy) or _stripped_hit(ticket, transcript, policy)
     if now:
         return now
     earlier = (text_hit(message.text, policy) for message in transcript if message.author is Author.CUSTOMER)
     hit = next(filter(None, earlier), None)
     return RuleHit(hit.name, f"{hit.reason} (earlier in this conversation)") if hit else None
+
+
+def _stripped_hit(ticket: TicketReceived, transcript: Sequence[Message], policy: Policy) -> RuleHit | None:
+    """The first hard rule that fires on what was cut off a mail as quote or signature, or stands beside its text."""
+    if ticket.channel is not Channel.EMAIL or ticket.body_full == ticket.body:
+        return None
+    known = (ticket.body, *(message.text for message in transcript), *_ours(policy))
+    if len(_SENTENCE_END.findall(ticket.body_full)) > MAX_QUOTED:
+        return RuleHit(TOO_LONG_RULE, f"quotes more than {MAX_QUOTED} sentences")
+    rest = unread(ticket.body_full, known)
+    hit = text_hit(rest, policy) if rest else None
+    return RuleHit(hit.name, f"{hit.reason} (in what was cut off as quote or signature)") if hit else None
+
+
+def _ours(policy: Policy) -> tuple[str, ...]:
+    """What stands in automatic mail of ours, and so in quotations of it."""
+    return (policy.automatic.disclosure, policy.automatic.note, *policy.acknowledge.values())
+
+
+def unread(full: str, known: Iterable[str]) -> str:
+    """The sentences of a mail that none of the known texts holds, and that are no confidentiality notice."""
+    seen = "\n".join(map(_letters, known))
+    lines = (_QUOTE_MARKS.sub("", line).strip() for line in full.split("\n"))
+    paragraphs = re.split(r"\n\s*\n", "\n".join(lines))
+    said = [paragraph for paragraph in paragraphs if not _NOTICE.search(paragraph)]
+    sentences = (sentence for paragraph in said for sentence in _SENTENCE_END.split(paragraph) if _letters(sentence))
+    return "\n".join(sentence for sentence in sentences if not _known(sentence, seen))
+
+
+def _known(sentence: str, seen: str) -> bool:
+    """Whether it stands in the texts seen, whole or line by line."""
+    return _letters(sentence) in seen or all(_letters(line) in seen for line in sentence.split("\n"))
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, fold(text)))
 
 
 def text_hit(text: str, policy: Policy) -> RuleHit | None:

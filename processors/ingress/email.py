@@ -28,6 +28,7 @@ PROVIDER = "email"
 MAX_MAIL_BYTES = 10 * 1024 * 1024  # attachments included; the text alone may be MAX_MESSAGE_BYTES
 MAX_HTML = 1024 * 1024  # characters
 MAX_HEADER = 8 * 1024  # characters of one header; the rest is not read
+MAX_FILE_TEXT = 16 * 1024  # characters of an attached text; the rest is not read
 MAX_PARTS = 200
 MAX_BOUNDARIES = 50  # the standard parser's time grows with lines × open boundaries
 MAX_LINES = 200_000
@@ -48,11 +49,16 @@ UNREADABLE = (
 _ADDRESSED = ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To")  # where a plus address of ours may stand
 _ID = re.compile(r"<([^<>\s]{1,998})>")
 _TAG = re.compile(r"<[^<>]*>")
-_NO_REPLY = re.compile(r"(?:no|do-?not)[-_.]?reply|auto-?reply|notifications?")
+_NO_REPLY = re.compile(
+    r"(?:(?:no|do-?not)[-_.]?reply|auto-?reply|notifications?|newsletters?|mailings?)(?:[-_.+\d].*)?"
+)
 _DAEMON = re.compile(r"mailer-daemon|postmaster|bounces?|bounce[-+=].*")
 _ANSWERING_MACHINE = re.compile(
-    r"(?:automatic reply|auto(?:matic)?[- ]?(?:response|reply)|out of (?:the )?office"
-    r"|automatische antwort|abwesenheit|réponse automatique|respuesta automática)\b",
+    r"(?:(?:re|r|aw|antw|sv|rif|ref|fwd?|wg|tr)\s*(?:\[\d+\])?\s*:\s*)*"
+    r"(?:automatic reply|auto(?:matic)?[- ]?(?:response|reply)|out of (?:the )?office|ooo\b"
+    r"|(?:on|annual) (?:leave|vacation)"
+    r"|automatische antwort|abwesenheit\w*|réponse automatique|absen(?:ce|te?) du bureau|respuesta automática"
+    r"|fuera de (?:la )?oficina|risposta automatica|fuori (?:ufficio|sede)|automatisch antwoord|afwezig\w*)(?!\w)",
     re.IGNORECASE,
 )
 
@@ -91,13 +97,14 @@ def receive_email(
     """
     message = _parse(raw)
     parts = _leaves(message)
-    full = within_limit("body", _text(parts))
+    written = _text(parts)
+    full = within_limit("body", "\n\n".join((written, *_beside(parts, written))).strip())
     answered, root = _thread(message)
     own_id = next(iter(_ids(_first(message, "Message-ID"))), None)
     provider_id = own_id or f"sha256:{hashlib.sha256(raw).hexdigest()}"
     sender = _sender(message)
     begun = _joined(message, answered, sender, mailbox, received_at)
-    body = reply_of(full, first=begun is None and root is None)
+    body = reply_of(written, first=begun is None and root is None)
     return TicketReceived(
         ticket_id=ticket_id(PROVIDER, mailbox.account, provider_id),
         conversation=begun or _conversation(mailbox, sender, root or provider_id),
@@ -207,6 +214,23 @@ def _text(parts: tuple[Message, ...]) -> str:
         if any(texts):
             return "\n\n".join(filter(None, texts))
     return ""
+
+
+def _beside(parts: tuple[Message, ...], written: str) -> Iterator[str]:
+    """What else the mail says: lines of an HTML alternative that the plain part lacks, and text files."""
+    seen = _squeezed(written)
+    for part in parts:
+        if _kind(part) == "text/html" and not _is_file(part):
+            lines = _from_html(_decoded(part)[:MAX_HTML]).split("\n")
+            new = (line.strip() for line in lines if _squeezed(line) and _squeezed(line) not in seen)
+            yield from ("\n".join(found) for found in [list(new)] if found)
+        elif _kind(part) == "text/plain" and _is_file(part):
+            yield clean(_decoded(part))[:MAX_FILE_TEXT].strip()
+
+
+def _squeezed(text: str) -> str:
+    """A text by its letters and digits, as a line is wrapped and marked differently in HTML and in plain text."""
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def _decoded(part: Message) -> str:
@@ -320,7 +344,8 @@ def _sender(message: Message) -> str | None:
 
 
 def _from(message: Message) -> str | None:
-    if len(_raw(message, "From")) != 1:
+    stated = [str(value) for name, value in message.raw_items() if name.lower() == "from"]
+    if len(stated) != 1 or len(stated[0]) > MAX_HEADER:  # what is cut before it is read may hide another address
         return None
     try:
         header = message["From"]
@@ -396,8 +421,13 @@ def _bulk(message: Message) -> bool:
 def _loop(message: Message, sender: str | None, own_id: str | None, mailbox: Mailbox) -> bool:
     domain = (sender or "").partition("@")[2]
     id_domain = (own_id or "").rpartition("@")[2].lower()
-    ours = sender in mailbox.addresses or domain in mailbox.domains or id_domain in mailbox.domains
+    ours = sender in mailbox.addresses or any(_within(name, mailbox.domains) for name in (domain, id_domain))
     return ours or bool(_first(message, "X-Loop"))
+
+
+def _within(domain: str, domains: frozenset[str]) -> bool:
+    """Whether it is one of the domains, or below one."""
+    return any(domain == own or domain.endswith(f".{own}") for own in domains)
 
 
 def _bounce(message: Message) -> bool:

@@ -10,6 +10,7 @@ _MAX_THREAD = 32 * 1024  # characters; the library's patterns are quadratic in r
 _MAX_LINE = 1000
 _ABOVE = re.compile(r"^.*(?:reply above this line|fsReplyAbove).*$", re.IGNORECASE | re.MULTILINE)
 _DELIMITER = re.compile(r"^-- ?$", re.MULTILINE)  # RFC 3676 §4.3
+_ATTRIBUTION = re.compile(r"(?:on|am|le|el|il|op|den|em|from|von|de)\b[^?!]*$", re.IGNORECASE)
 _SIGNATURE_LINES, _SIGNATURE_WORDS = 6, 8
 
 
@@ -37,7 +38,8 @@ def _inline(text: str) -> bool:
 
 def _leads(block: list[str], after: list[tuple[bool, list[str]]]) -> bool:
     """A line or two that introduce a quote, "On Monday Ada wrote:", are not the sender's words."""
-    return bool(after) and len(block) <= 2 and block[-1].rstrip().endswith(":")
+    introduces = bool(after) and block[-1].rstrip().endswith(":")
+    return introduces and (len(block) == 1 or (len(block) == 2 and _ATTRIBUTION.match(block[0]) is not None))
 
 
 def _without_quotes(text: str) -> str:
