@@ -25,7 +25,8 @@ TOO_LONG_RULE = "too_long"
 RULE_NAMES = (*(rule.name for rule in RULES), AMOUNT_RULE, TOO_LONG_RULE)
 
 
-MAX_QUOTED = 4000  # sentences; comparing more with what is known takes too long
+MAX_QUOTED = 100_000  # characters of a mail with all it quotes; comparing more with what is known takes too long
+MAX_SENTENCES = 3000  # of the same
 _QUOTE_MARKS = re.compile(r"^(?:\s*>)+")
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+")
 _NOTICE = re.compile(  # below every mail of some companies; its words on law threaten nobody
@@ -247,8 +248,8 @@ def _stripped_hit(ticket: TicketReceived, transcript: Sequence[Message], policy:
     if ticket.channel is not Channel.EMAIL or ticket.body_full == ticket.body:
         return None
     known = (ticket.body, *(message.text for message in transcript), *_ours(policy))
-    if len(_SENTENCE_END.findall(ticket.body_full)) > MAX_QUOTED:
-        return RuleHit(TOO_LONG_RULE, f"quotes more than {MAX_QUOTED} sentences")
+    if len(ticket.body_full) > MAX_QUOTED or len(_SENTENCE_END.findall(ticket.body_full)) > MAX_SENTENCES:
+        return RuleHit(TOO_LONG_RULE, f"quotes more than {MAX_QUOTED} characters or {MAX_SENTENCES} sentences")
     rest = unread(ticket.body_full, known)
     hit = text_hit(rest, policy) if rest else None
     return RuleHit(hit.name, f"{hit.reason} (in what was cut off as quote or signature)") if hit else None
