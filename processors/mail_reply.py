@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -22,6 +23,7 @@ MAX_REFERENCES = 20  # Message-IDs: the thread's first one and the newest
 ANSWER = "Re: "
 _ID = re.compile(r"[!-;=?-~]{1,250}")  # printable ASCII without blanks and brackets
 _URL = re.compile(r"https?://[!-~]+")
+_DOT_ATOM = re.compile(r"[^.]+(?:\.[^.]+)*")  # RFC 5322 §3.2.3, of what ADDRESS lets into a local part
 _HASHED = "sha256:"  # how the mail door names a message that has no Message-ID
 _ID_HEADERS = ("message-id", "in-reply-to", "references")
 
@@ -43,7 +45,7 @@ class Letterhead:
 
 @dataclass(frozen=True)
 class Letter:
-    """A message with its envelope (RFC 5321)."""
+    """A message with its envelope (RFC 5321); both addresses as the wire has them, quoted where they must be."""
 
     sender: str  # MAIL FROM: what a mailbox says of its own accord comes back into the same conversation
     recipient: str
@@ -71,26 +73,46 @@ def letter_of(reply: Reply, head: Letterhead, now: datetime) -> Letter:
     What a person sends is that person's word: it carries no sign of an automatic answer.
 
     Raises:
-        Undeliverable: the ticket has no address to answer to.
+        Undeliverable: the ticket has no address to answer to, or no letter can be made of the reply.
     """
     ticket = reply.ticket
     recipient = ticket.sender or ""
-    if not ADDRESS.fullmatch(recipient.lower()):
+    if not (recipient.isascii() and ADDRESS.fullmatch(recipient.lower())):
         raise Undeliverable("there is no e-mail address to answer to")
     token = sign(head.key, conversation=ticket.conversation, address=recipient, sent_for=ticket.received_at)
     own_id = message_id(head.key, token, idempotency_key=reply.key, domain=head.domain)
-    back = plus_address(head.address, token)
+    back, to = _on_the_wire(plus_address(head.address, token)), _on_the_wire(recipient)
+    try:
+        content = _message(reply, head, back=back, to=to, own_id=own_id, now=now).as_bytes()
+    except (ValueError, MessageError, LookupError) as error:  # LookupError: the library's parser at its wits' end
+        raise Undeliverable(f"no letter can be made of it: {type(error).__name__}") from error
+    return Letter(back, to, own_id, content)
+
+
+def _message(reply: Reply, head: Letterhead, *, back: str, to: str, own_id: str, now: datetime) -> EmailMessage:
+    ticket, name = reply.ticket, clean_line(head.name, 100)
     message = EmailMessage(policy=_POLICY)
-    message["From"] = Address(clean_line(head.name, 100), addr_spec=head.address)
-    message["To"] = Address(addr_spec=recipient)
-    message["Reply-To"] = Address(clean_line(head.name, 100), addr_spec=back)
+    message["From"] = Address(name, addr_spec=_on_the_wire(head.address))
+    message["To"] = to
+    if message["To"].defects:
+        raise ValueError("the address has a fault")
+    message["Reply-To"] = Address(name, addr_spec=back)
     message["Subject"] = _subject(ticket)
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{own_id}>"
-    for name, value in {**_thread(ticket), **_signs(reply)}.items():
-        message[name] = value
+    for header, value in {**_thread(ticket), **_signs(reply)}.items():
+        message[header] = value
     message.set_content(_text(reply, head), cte="quoted-printable")
-    return Letter(back, recipient, own_id, message.as_bytes())
+    return message
+
+
+def _on_the_wire(address: str) -> str:
+    """The address with its local part quoted where its dots are out of order (RFC 5321 §4.1.2).
+
+    Carriers have given such addresses out, `a..b@` and `a.@` among them, and their people write from them.
+    """
+    local, _, domain = address.rpartition("@")
+    return address if _DOT_ATOM.fullmatch(local) else f'"{local}"@{domain}'
 
 
 def _subject(ticket: TicketReceived) -> str:

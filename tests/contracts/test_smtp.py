@@ -48,6 +48,13 @@ async def test_a_reply_arrives_whole_under_its_message_id() -> None:
     assert taken.message.get_content().splitlines()[:3] == REPLY.text.splitlines()
 
 
+async def test_a_local_part_that_needs_quotes_is_written_to() -> None:
+    server, ticket = MailServer(), TICKET.model_copy(update={"sender": "a..b@docomo.example"})
+    async with sending(server) as mail:
+        await mail.reply(replace(REPLY, ticket=ticket), 5.0)
+    assert [taken.recipient for taken in server.taken] == ["a..b@docomo.example"]  # the server has read the quotes
+
+
 async def test_a_second_try_carries_the_same_message_id() -> None:
     server = MailServer()
     async with sending(server) as mail:

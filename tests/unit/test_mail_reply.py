@@ -1,10 +1,12 @@
 """A reply as an e-mail: threaded, in one piece whatever the ticket holds, and honest about who wrote it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
+from aiosmtplib.email import quote_address
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,3 +181,41 @@ def test_whatever_the_ticket_holds_the_message_is_ascii_with_the_same_headers(
 def test_the_same_reply_is_the_same_message_to_the_byte() -> None:
     assert letter() == letter()
     assert letter(key="k:2").message_id != letter().message_id
+
+
+@pytest.mark.parametrize("local", ["a..b", ".a", "a.", "..."])
+def test_an_address_with_dots_out_of_order_is_answered_in_quotes(local: str) -> None:
+    written = letter(of(sender=f"{local}@docomo.example"))
+    assert written.recipient == f'"{local}"@docomo.example'
+    assert f"\r\nTo: {written.recipient}\r\n".encode() in written.content
+    assert read(written)["To"].defects == ()
+
+
+def test_the_answer_of_such_an_address_finds_its_conversation() -> None:
+    written = letter(of(sender="a..b@docomo.example"))
+    tokens = tokens_in([written.message_id], [])
+    assert joined(KEY, tokens, sender="a..b@docomo.example", now=NOW) == TICKET.conversation
+
+
+@pytest.mark.parametrize("sender", ["a@x..example", "a@x.-y..z", "\u212a@x.example", "a@x.example.", "a b@x.example"])
+def test_an_address_that_no_mail_can_have_is_undeliverable(sender: str) -> None:
+    with pytest.raises(Undeliverable):
+        letter(of(sender=sender))
+
+
+LOCAL = st.text("ab.!#$%&'*+/=?^_`{|}~-K\u212a", min_size=1, max_size=70)
+DOMAIN = st.text("ab1.-_[", min_size=1, max_size=40)
+ANY = st.text(st.characters(exclude_categories=()), max_size=120)
+
+
+@given(local=LOCAL | ANY, domain=DOMAIN | ANY, subject=ANY, name=ANY, text=ANY, parent=ANY)
+def test_whatever_it_is_made_of_it_is_a_letter_or_undeliverable(**made: str) -> None:
+    sender = f"{made['local']}@{made['domain']}"
+    ticket = of(sender=sender, subject=made["subject"], provider_message_id=made["parent"] or "m")
+    reply = Reply(key="k:1", ticket=ticket, text=made["text"], sentences=())
+    try:
+        written = letter_of(reply, replace(HEAD, name=made["name"]), NOW)
+    except Undeliverable:
+        return
+    assert quote_address(written.recipient) == f"<{written.recipient}>"
+    assert written.content.isascii()
