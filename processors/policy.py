@@ -276,7 +276,7 @@ def _known(sentence: str, seen: str) -> bool:
 
 
 def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, fold(text)))
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def text_hit(text: str, policy: Policy) -> RuleHit | None:
