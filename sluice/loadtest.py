@@ -44,6 +44,7 @@ from streams.stage import group_of
 DAY = 24 * 3600.0  # seconds
 SAMPLE = 2.0  # seconds between two looks at the lag
 QUIET = 60.0  # seconds without news after which what is missing counts as lost
+INTERRUPTED = 130  # as a shell says it of Ctrl-C
 BUCKETS = 48  # of the picture
 
 app = commands("Traffic from outside: a day of tickets, measured by what comes out.")
@@ -70,6 +71,7 @@ class Day:
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=200))  # of the latest, milliseconds
     lag: dict[str, list[tuple[float, int]]] = field(default_factory=dict)  # stage → (seconds after the start, messages)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    interrupted: bool = False
 
     def note_sent(self, sent: Sent) -> None:
         """A ticket was taken, or given up."""
@@ -145,6 +147,8 @@ def day(
     else:
         _show(report)
         console.print(f"figures: {path}; pictures: {path.with_suffix('.svg')} and {path.stem}-lag.svg", highlight=False)
+    if found.interrupted:
+        raise typer.Exit(INTERRUPTED)
     raise typer.Exit(WRONG if report["lost"] or report["double_sent"] or report["never_taken"] else 0)
 
 
@@ -201,16 +205,20 @@ async def _live(
         sending = asyncio.create_task(post_on_time(edge_url(target.settings), key, timed, on_sent=found.note_sent))
         sampling = asyncio.create_task(_sample(target, found))
         news = time.monotonic()
-        while not sending.done() or (found.unsettled and time.monotonic() - news < QUIET):
-            records = await asyncio.to_thread(reader.poll, 0.2)
-            if records:
-                news = time.monotonic()
-            for record in records:
-                _note(record.value, found)
-            live.update(_screen(found))
+        try:
+            while not sending.done() or (found.unsettled and time.monotonic() - news < QUIET):
+                records = await asyncio.to_thread(reader.poll, 0.2)
+                if records:
+                    news = time.monotonic()
+                for record in records:
+                    _note(record.value, found)
+                live.update(_screen(found))
+            await sending
+        except asyncio.CancelledError:  # Ctrl-C: what is known until then is reported
+            found.interrupted = True
+            sending.cancel()
         sampling.cancel()
-        await asyncio.wait([sampling])
-        await sending
+        await asyncio.wait([sampling, sending])
     return found
 
 
@@ -306,12 +314,20 @@ def _report(target: Target, found: Day, seed: int) -> dict[str, Any]:
         "seed": seed,
         "speed": found.speed,
         **asdict(counted),
+        "double_sent": counted.double_sent if _recorded(target.settings) else None,  # None: nobody could look
+        "interrupted": found.interrupted,
         "never_taken": found.never_taken,
         "retried": found.retried,
         "latency": {stage: asdict(told) for stage, told in by_stage(ours, events).items()},
         "highest_lag": {stage: max(number for _, number in told) for stage, told in found.lag.items()},
         "seconds": round((datetime.now(UTC) - found.began).total_seconds(), 1),
     }
+
+
+def _recorded(settings: Settings) -> bool:
+    """Whether every reply leaves a row: other ways out keep their own book."""
+    elsewhere = (settings.smtp_host, settings.whatsapp_access_token)
+    return settings.helpdesk == "recorded" and not any(elsewhere) and not settings.outside_channels
 
 
 def _replies(target: Target, ours: set[UUID]) -> list[str]:
@@ -344,10 +360,11 @@ def _show(report: Mapping[str, Any]) -> None:
             spreads = (_seconds(told[name]) for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms"))
             table.add_row(stage, *spreads, str(report["highest_lag"].get(stage, "")))
     console.print(table)
+    twice = "unknown" if report["double_sent"] is None else report["double_sent"]
     console.print(
         f"{report['tickets']} tickets taken, {report['never_taken']} never, {report['settled']} settled: "
         f"{report['auto_sent']} sent, {report['suggested']} suggested, {report['handed_off']} handed over, "
-        f"{report['superseded']} superseded; lost {report['lost']}, sent twice {report['double_sent']}, "
+        f"{report['superseded']} superseded; lost {report['lost']}, sent twice {twice}, "
         f"dead {report['dead']}",
         highlight=False,
     )
