@@ -13,6 +13,7 @@ from processors.ingress import LanguageOf, Malformed, NotAllowed, clean, clean_l
 from schemas.ingress import MAX_MESSAGE_BYTES, Attachment, Channel, Identity, Proof, TicketReceived, ticket_id
 
 PROVIDER = "api"
+PUBLIC = "api~public"  # the name space of keys of scope customer: what a service key sent is not in it
 LONGEST_NAME = 400  # characters of a conversation's name; a longer one is hashed
 UNDETERMINED = "und"  # ISO 639-2: no help centre is written in it
 MAX_SUBJECT = 998  # characters; the longest line RFC 5322 allows
@@ -36,6 +37,11 @@ class ApiKey:
     def proves_customer(self) -> bool:
         """Whether the customer named with this key is proved."""
         return self.scope == "service"
+
+    @property
+    def space(self) -> str:
+        """Where its tickets' ids and its conversations are named: who holds a public key names none of a backend's."""
+        return PROVIDER if self.scope == "service" else PUBLIC
 
 
 class AttachedFile(BaseModel):
@@ -83,7 +89,7 @@ def receive_api(
     received_at: datetime,
     language: LanguageOf | None = None,
 ) -> TicketReceived:
-    """One ticket from a posted message. The same Idempotency-Key of the same account is always the same ticket.
+    """One ticket from a posted message. The same Idempotency-Key of an account and a scope is always the same ticket.
 
     `random_id` makes the id of a message that brings none of its own.
 
@@ -93,7 +99,7 @@ def receive_api(
         TooLarge: the body is larger than a ticket may be.
     """
     message_id = _message_id(request, idempotency_key, random_id)
-    ticket = ticket_id(PROVIDER, key.account, message_id)
+    ticket = ticket_id(key.space, key.account, message_id)
     body = _body(request)
     return TicketReceived(
         ticket_id=ticket,
@@ -152,9 +158,18 @@ def _conversation(request: TicketRequest, key: ApiKey, ticket: UUID) -> str:
     else:
         claimed = f"{request.customer_id or ''}\n{request.sender or ''}"
         customer = f"~{sha256(claimed.encode()).hexdigest()[:16]}" if claimed.strip() else ""
-    parts = (key.account, customer, request.conversation or str(ticket))
-    named = ":".join((PROVIDER, *(quote(part, safe="@+") for part in parts)))
-    return named if len(named) <= LONGEST_NAME else f"{PROVIDER}::{sha256(named.encode()).hexdigest()}"
+    return conversation_name(key.space, key.account, customer, request.conversation or str(ticket))
+
+
+def conversation_name(space: str, *parts: str) -> str:
+    """The key of a conversation, its parts apart whatever they hold; hashed where it would be too long for a ticket."""
+    named = ":".join((space, *(quote(part, safe="@+") for part in parts)))
+    return named if len(named) <= LONGEST_NAME else f"{space}::{sha256(named.encode()).hexdigest()}"
+
+
+def is_public(conversation: str) -> bool:
+    """Whether a key of scope customer opened it by POST /v1/tickets: nobody is proved in it."""
+    return conversation.startswith(f"{PUBLIC}:")
 
 
 def _identity(request: TicketRequest, key: ApiKey) -> Identity:

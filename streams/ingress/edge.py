@@ -2,7 +2,7 @@
 
 POST /v1/tickets        a message as JSON
 POST /v1/email          a raw message (RFC 5322), by a key of scope service: whoever may post mail vouches for it
-GET  /v1/tickets/{id}   the state of a ticket, for the account that sent it
+GET  /v1/tickets/{id}   the state of a ticket, for the account that sent it; public keys see public keys' tickets only
 Web chat: chat.py, and widget/ for the script that a page loads
 WhatsApp: whatsapp.py
 The people's queue: queue.py
@@ -31,7 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from processors.errors import DependencyDown, Rejected, TryLater
 from processors.ingress import Malformed, NotAllowed, TooLarge
-from processors.ingress.api import ApiKey, TicketRequest, receive_api
+from processors.ingress.api import ApiKey, TicketRequest, is_public, receive_api
 from processors.ingress.chat import ChatMessage, SessionRequest
 from processors.ingress.email import Mailbox, receive_email
 from schemas.ingress import Channel
@@ -160,9 +160,15 @@ async def get_ticket(ticket_id: UUID, doors: InDoors, key: Authenticated) -> Tic
 
 
 def _may_read(key: ApiKey, known: Known, mailbox: Mailbox) -> bool:
-    """A key reads what its account sent; one of scope service also what came by the company's own doors."""
-    own_door = known.account == mailbox.account or known.conversation.startswith(f"{Channel.WHATSAPP}:")
-    return known.account == key.account or (own_door and key.scope == "service")
+    """A key reads what its account sent; one of scope service also what came by the company's own doors.
+
+    One of scope customer stands in a page, and ids can be guessed: it reads only what such keys sent, where nobody is
+    proved.
+    """
+    own = known.account == key.account
+    if key.scope != "service":
+        return own and is_public(known.conversation)
+    return own or known.account == mailbox.account or known.conversation.startswith(f"{Channel.WHATSAPP}:")
 
 
 async def livez() -> dict[str, str | int]:

@@ -27,6 +27,7 @@ from streams.metrics import Metrics
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 SERVICE, CUSTOMER, OTHER = {"X-API-Key": "s"}, {"X-API-Key": "c"}, {"X-API-Key": "o"}
+PUBLIC = {"X-API-Key": "p"}  # of the account that SERVICE has
 MAIL = b"From: Ada <ada@example.net>\r\nMessage-ID: <m1@example.net>\r\nSubject: Order\r\n\r\nWhere is it?"
 RFC822 = {"Content-Type": "message/rfc822"}
 
@@ -60,6 +61,7 @@ def doors(published: Published) -> Doors:
     keys = [
         ("s", ApiKey("shop", "service")),
         ("c", ApiKey("widget", "customer")),
+        ("p", ApiKey("shop", "customer")),
         ("o", ApiKey("another", "service", (Channel.CHAT,))),
     ]
     return Doors(
@@ -253,9 +255,33 @@ async def test_a_ticket_is_read_by_the_account_that_sent_it(
 
 async def test_a_draft_and_its_reasons_are_not_shown_to_customers(client: httpx.AsyncClient, doors: Doors) -> None:
     ticket = uuid4()
-    doors.outcomes.settle(settled(ticket, Outcome.SUGGESTED, account="widget"))
+    doors.outcomes.settle(settled(ticket, Outcome.SUGGESTED, account="widget", conversation="api~public:widget::c"))
     state = (await client.get(f"/v1/tickets/{ticket}", headers=CUSTOMER)).json()
     assert (state["outcome"], state["text"], state["reason"]) == ("suggested", None, None)
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.SENT])
+async def test_a_public_key_learns_nothing_of_what_a_service_key_of_its_account_sent(
+    client: httpx.AsyncClient, doors: Doors, published: Published, outcome: Outcome | None
+) -> None:
+    sent = {"body": "Where is my order?", "customer_id": "cus_0001"}
+    await client.post("/v1/tickets", json=sent, headers={**SERVICE, "Idempotency-Key": "order-1001"})
+    ticket = published.ticket
+    if outcome:
+        doors.outcomes.settle(settled(ticket.ticket_id, outcome, conversation=ticket.conversation))
+    where = f"/v1/tickets/{ticket.ticket_id}"
+    assert (await client.get(where, headers=SERVICE)).status_code == 200
+    assert (await client.get(where, headers=PUBLIC)).status_code == 404
+
+
+async def test_a_public_key_reads_the_reply_to_what_was_posted_unproved(
+    client: httpx.AsyncClient, doors: Doors, published: Published
+) -> None:
+    await client.post("/v1/tickets", json={"body": "Do you ship?", "customer_id": "cus_0001"}, headers=PUBLIC)
+    ticket = published.ticket
+    doors.outcomes.settle(settled(ticket.ticket_id, Outcome.SENT, conversation=ticket.conversation))
+    state = (await client.get(f"/v1/tickets/{ticket.ticket_id}", headers=PUBLIC)).json()
+    assert (state["state"], state["text"], state["reason"]) == ("settled", "Monday.", None)
 
 
 @pytest.mark.parametrize(("path", "status"), [(str(uuid4()), 404), ("no-id", 422)])

@@ -7,13 +7,14 @@ import pytest
 from pydantic import ValidationError
 
 from processors.ingress import Malformed, NotAllowed, TooLarge
-from processors.ingress.api import ApiKey, TicketRequest, receive_api
+from processors.ingress.api import ApiKey, TicketRequest, is_public, receive_api
 from schemas.ingress import MAX_MESSAGE_BYTES, Channel, Identity, Proof, TicketReceived, ticket_id
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 RANDOM = UUID("00000000-0000-4000-8000-000000000001")
 SERVICE = ApiKey(account="shop", scope="service")
 CUSTOMER = ApiKey(account="widget", scope="customer")
+PUBLIC = ApiKey(account="shop", scope="customer")  # of the account that has a service key
 
 
 def receive(key: ApiKey = SERVICE, idempotency_key: str | None = None, **fields: object) -> TicketReceived:
@@ -48,6 +49,14 @@ def test_the_id_comes_from_the_best_name_the_client_gives(
 
 def test_the_same_key_of_two_accounts_is_two_tickets() -> None:
     assert receive(SERVICE, "key-1").ticket_id != receive(CUSTOMER, "key-1").ticket_id
+
+
+@pytest.mark.parametrize("named", [{}, {"conversation": "c-1"}, {"conversation": "é" * 200}])
+def test_a_public_key_names_no_ticket_and_no_conversation_of_a_service_key(named: dict[str, str]) -> None:
+    backend, page = receive(SERVICE, "order-1001", **named), receive(PUBLIC, "order-1001", **named)
+    assert backend.ticket_id != page.ticket_id
+    assert backend.conversation != page.conversation
+    assert (is_public(backend.conversation), is_public(page.conversation)) == (False, True)
 
 
 @pytest.mark.parametrize(
