@@ -1,6 +1,7 @@
 """The doors: one file a channel, each from what its sender delivered to one `TicketReceived`."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 from processors.errors import Rejected
@@ -13,6 +14,8 @@ LanguageOf = Callable[[str], str | None]  # ISO 639-1, None where unsure
 _CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 _INVISIBLE = r"\ud800-\udfff\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f"
 _HIDDEN = re.compile(f"[{_CONTROL}{_INVISIBLE}]")
+_BLANK = frozenset("\u2800\u115f\u1160\u3164\uffa0")  # Unicode calls them letters and a symbol; they show nothing
+_BLANK_KINDS = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))  # controls, formats such as U+200B, spaces
 
 
 class Malformed(Rejected):
@@ -50,6 +53,11 @@ def clean(text: str) -> str:
 def clean_line(text: str, limit: int) -> str:
     """A header-like text: cleaned, on one line, cut to `limit` characters."""
     return " ".join(clean(text).split())[:limit].strip()
+
+
+def shows_nothing(text: str) -> bool:
+    """Whether no character of the text can be seen."""
+    return all(char in _BLANK or unicodedata.category(char) in _BLANK_KINDS for char in text)
 
 
 def within_limit(field: str, text: str) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from processors.ingress import LanguageOf, Malformed, NotAllowed, clean, clean_line, within_limit
+from processors.ingress import LanguageOf, Malformed, NotAllowed, clean, clean_line, shows_nothing, within_limit
 from schemas.ingress import MAX_MESSAGE_BYTES, Attachment, Channel, Identity, Proof, TicketReceived, ticket_id
 
 PROVIDER = "api"
@@ -135,7 +135,7 @@ def _message_id(request: TicketRequest, idempotency_key: str | None, random_id: 
 
 def _body(request: TicketRequest) -> str:
     body = clean(request.body).strip()
-    if not body:
+    if shows_nothing(body):
         raise Malformed("body", "holds no text")
     return within_limit("body", body)
 

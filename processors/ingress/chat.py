@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from processors.errors import Rejected
-from processors.ingress import LanguageOf, Malformed, NotAllowed, clean
+from processors.ingress import LanguageOf, Malformed, NotAllowed, clean, shows_nothing
 from processors.ingress.api import ApiKey, Name
 from schemas.ingress import Channel, Identity, Proof, TicketReceived, ticket_id
 
@@ -81,7 +81,7 @@ def receive_chat(
         Malformed: nothing is left of the text.
     """
     body = clean(message.text).strip()
-    if not body:
+    if shows_nothing(body):
         raise Malformed("text", "holds no text")
     message_id = f"{session.conversation}:{message.message_id}"
     return TicketReceived(

@@ -110,7 +110,7 @@ def test_invisible_characters_are_removed() -> None:
     assert (ticket.subject, ticket.body) == ("Order W1", "Where is\nmy order?[31m")
 
 
-@pytest.mark.parametrize("body", ["\x00\x01", " \n\t "])
+@pytest.mark.parametrize("body", ["\x00\x01", " \n\t ", "\u200b\x00 "])
 def test_a_body_without_text_is_malformed(body: str) -> None:
     with pytest.raises(Malformed) as fault:
         receive(body=body)

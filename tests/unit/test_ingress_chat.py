@@ -98,7 +98,7 @@ def test_a_text_is_cleaned() -> None:
     assert received(opened(), " Where\r\nis\x00 it? ").body == "Where\nis it?"
 
 
-@pytest.mark.parametrize("text", ["  ", "\x00", "\u202e\n"])
+@pytest.mark.parametrize("text", ["  ", "\x00", "\u202e\n", "\u200b\x00 ", "\ufeff\u2060", "\u3164\u2800"])
 def test_a_message_without_text_is_malformed(text: str) -> None:
     with pytest.raises(Malformed):
         received(opened(), text)
