@@ -90,8 +90,9 @@ RULES = (
     ),
     Rule(
         "personal_injury",
-        "tells of an injury, or of a product that endangers somebody",
+        "tells of an injury, a death, or of a product that endangers somebody",
         _any(
+            rf"\b{_RELATION} (?:\w+ )?(?:died|passed away|is dead|is dying)\b|\bbereave|\bfuneral\b",
             r"\b(?:injur(?:y|ed|ies|ing)|wounded|bleed(?:ing|s)?|bled|hospitali[sz]\w+|ambulance|concussion"
             r"|unconscious|paramedics?"
             r"|stitches|poison(?:ed|ing)|electrocut\w*|electric shock|suffocat\w*|chok(?:ed|ing)|swallow(?:ed|s|ing)?"

@@ -26,6 +26,7 @@ FIRES = {
         "The tent collapsed and my son was hurt.",
         "The stove exploded and burned my kitchen down",
         "I ended up in hospital",
+        "My father died last week.",
     ),
     "legal_threat": (
         "I will have you prosecuted",
@@ -86,6 +87,7 @@ RESTS = (
     "Do I lose my points when I end the membership?",
     "The app is asking for a password, how do I set one?",
     "How is the legal name on an invoice changed?",
+    "The battery died after a week, is that covered?",
     "Can a person of two metres sleep in it?",
     "How do I stop automatic renewal?",
     "Please confirm the status of my order.",
