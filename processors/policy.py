@@ -272,7 +272,8 @@ def unread(full: str, known: Iterable[str]) -> str:
 
 def _known(sentence: str, seen: str) -> bool:
     """Whether it stands in the texts seen, whole or line by line."""
-    return _letters(sentence) in seen or all(_letters(line) in seen for line in sentence.split("\n"))
+    lines = sentence.split("\n")
+    return _letters(sentence) in seen or (len(lines) > 1 and all(_letters(line) in seen for line in lines))
 
 
 def _letters(text: str) -> str:
