@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from processors.errors import Rejected
 from processors.ingress import LanguageOf, Malformed, NotAllowed, clean, shows_nothing
-from processors.ingress.api import ApiKey, Name
+from processors.ingress.api import ApiKey, Name, conversation_name
 from schemas.ingress import Channel, Identity, Proof, TicketReceived, ticket_id
 
 PROVIDER = "chat"
@@ -67,8 +66,8 @@ def open_session(request: SessionRequest, *, key: ApiKey, random_id: UUID, expir
     for field in ("customer_id", "conversation"):
         if getattr(request, field) is not None and key.scope != "service":
             raise NotAllowed(field, "only a key of scope service may name it")
-    parts = (key.account, request.customer_id or "", request.conversation or str(random_id))
-    conversation = ":".join((PROVIDER, *(quote(part, safe="@+") for part in parts)))
+    named = request.conversation or str(random_id)
+    conversation = conversation_name(PROVIDER, key.account, request.customer_id or "", named)
     return ChatSession(key.account, conversation, request.customer_id, expires_at)
 
 

@@ -79,6 +79,14 @@ def test_a_colon_in_a_name_joins_no_other_conversation() -> None:
     assert opened(customer_id="a:b", conversation="c").conversation != mine.conversation
 
 
+def test_the_longest_names_open_a_session_that_takes_messages() -> None:
+    longest = {"customer_id": "客" * 200, "conversation": "話" * 200}
+    session, other = opened(**longest), opened(**longest | {"conversation": "話" * 199 + "语"})
+    assert received(session, message_id="号" * 200).conversation == session.conversation
+    assert session == opened(**longest)
+    assert session.conversation != other.conversation
+
+
 def test_a_later_session_goes_on_with_a_named_conversation() -> None:
     named = {"customer_id": "cus_1", "conversation": "c-1"}
     assert opened(random_id=UUID(int=2), **named).conversation == opened(**named).conversation
