@@ -13,7 +13,8 @@ from infra.rows import UnreadableFile, fault, read_rows
 NOT_OF_THE_ACCOUNT = ("orders", "subscriptions", "tickets", "refunds", "split", "customer_id")
 Row = Mapping[str, Any]  # of JSON
 
-_BESIDE = re.compile(r"\(0\)|[\s().\-/\u2010-\u2015]")  # what people write between the digits
+_TRUNK_ZERO = re.compile(r"\(\s*0")  # dialled inside the country only; where it belongs differs by country
+_BESIDE = re.compile(r"[\s().\-/\u2010-\u2015]")  # what people write between the digits
 _INTERNATIONAL = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})", re.ASCII)
 
 
@@ -79,9 +80,12 @@ def read_customers(path: Path) -> list[Row]:
 def phone_of(told: object) -> str | None:
     """E.164 digits of a number in international form (`+1 (555) 010-0017`, `0049 ...`); None for any other.
 
-    Without its country a number may be that of somebody abroad, so it proves nobody.
+    Without its country a number may be that of somebody abroad, so it proves nobody. Nor does one with a trunk zero in
+    parentheses, `+44 (0)20 ...`: whether it is dropped would be a guess.
     """
-    written = _BESIDE.sub("", told) if isinstance(told, str) else ""
+    if not isinstance(told, str) or _TRUNK_ZERO.search(told):
+        return None
+    written = _BESIDE.sub("", told)
     found = _INTERNATIONAL.fullmatch(written)
     return found[1] if found else None
 
