@@ -587,11 +587,14 @@ def _read(given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _reject_misspelt(given: Mapping[str, str]) -> None:
-    """A misspelt setting would silently be its default. Kubernetes' service links (SLUICE_X_SERVICE_HOST) pass."""
+    """A misspelt setting would silently be its default.
+
+    Kubernetes' service links (SLUICE_X_SERVICE_HOST) pass, and what the tests are told (SLUICE_TEST_X).
+    """
     known = [env_name(field, info) for field, info in Settings.model_fields.items()]
     unknown = [name for name in given if name.startswith(PREFIX) and name not in known]
     for name in unknown:
-        if "_SERVICE_" not in name and "_PORT_" not in name:
+        if not name.startswith(f"{PREFIX}TEST_") and "_SERVICE_" not in name and "_PORT_" not in name:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else "; .env.example lists them all"
             raise SettingsError(f"{name} is not a setting{hint}")

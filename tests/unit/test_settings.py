@@ -116,7 +116,7 @@ def test_half_a_mail_server_names_what_is_missing(given: dict[str, str], fault: 
     assert "hunter2" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["SLUICE_EDGE_SERVICE_HOST", "SLUICE_EDGE_PORT_8700_TCP", "PATH"])
+@pytest.mark.parametrize("name", ["SLUICE_EDGE_SERVICE_HOST", "SLUICE_EDGE_PORT_8700_TCP", "SLUICE_TEST_PORTS", "PATH"])
 def test_names_that_are_not_ours_are_left_alone(name: str) -> None:
     assert load_settings({name: "whatever"}) == load_settings({})
 
