@@ -19,7 +19,7 @@ from mode.types import ServiceT
 from processors.errors import DependencyDown
 from streams.transport import App
 
-QUIET = {"mode": logging.WARNING, "faust": logging.WARNING, "aiokafka": logging.WARNING}
+QUIET = dict.fromkeys(("mode", "faust", "aiokafka", "httpx", "httpcore"), logging.WARNING)
 LINES = 5  # of one kind
 PER = 10.0  # seconds
 THREADS_END_WITHIN = 10.0  # seconds
@@ -93,7 +93,11 @@ async def operate(services: Sequence[ServiceT], apps: Sequence[App]) -> int:
 
 
 def configure_logging(level: str, *, as_json: bool = False) -> None:
-    """One line an event on standard error. Kafka's client is held back: it writes a hundred a second in an outage."""
+    """One line an event on standard error.
+
+    Kafka's client is held back, it writes a hundred a second in an outage; and the HTTP client, which writes the
+    address of each call: a webhook's may hold a secret.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(
         JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
