@@ -9,18 +9,20 @@ is answered with 503: the tickets that are safe already come again and are the s
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from processors.ingress.whatsapp import MAX_WEBHOOK_BYTES, Delivery, MetaApp, receive_whatsapp
+from processors.ingress.whatsapp import MAX_WEBHOOK_BYTES, Delivery, Failure, MetaApp, receive_whatsapp
 from schemas.ingress import Channel
 from streams.ingress.doors import Doors, InDoors, accept, body_of, problems
 from streams.ingress.problem import Refused
 
 SIGNATURE = "X-Hub-Signature-256"
+SHOWN = 5  # failed replies that the log names
 
 logger = logging.getLogger(__name__)
 routes = APIRouter(prefix="/v1/whatsapp", tags=["whatsapp"])
@@ -93,5 +95,11 @@ def _count(delivery: Delivery, doors: Doors) -> None:
     again = [ticket for ticket in delivery.tickets if doors.outcomes.get(ticket.ticket_id) is not None]
     for kind in (*delivery.others, *("redelivered" for _ in again)):
         doors.metrics.webhook_events.labels(Channel.WHATSAPP.value, kind).inc()
-    for failure in delivery.failures:
-        logger.warning("WhatsApp did not deliver %s: code %s", failure.message_id, failure.code)
+    if delivery.failures:
+        logger.warning("WhatsApp did not deliver %s", _summary(delivery.failures))
+
+
+def _summary(failures: Sequence[Failure]) -> str:
+    """The failures of a batch in one line: a batch may hold thousands."""
+    shown = ", ".join(f"{failure.message_id}: code {failure.code}" for failure in failures[:SHOWN])
+    return f"{shown} and {len(failures) - SHOWN} more" if len(failures) > SHOWN else shown

@@ -163,6 +163,15 @@ async def test_statuses_alone_are_counted_and_a_failed_one_is_logged_without_wor
     assert "secret words" not in caplog.text
 
 
+async def test_a_batch_of_failed_replies_is_one_line_of_the_log(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = [{"id": f"wamid.{n}", "status": "failed", "errors": [{"code": 131026}]} for n in range(2000)]
+    await post(client, webhook_of(NUMBER, statuses=failed))
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "wamid.4: code 131026 and 1995 more" in line
+
+
 # -- what is refused
 
 
