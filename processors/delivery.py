@@ -3,7 +3,8 @@
 An ambiguous claim (a sender died between claim and mark) is settled by asking the helpdesk under the idempotency key.
 It knows the reply: sent. It cannot be asked: parked, never sent again. It says that it did nothing: the claim is
 released and asked for anew, which only one sender is granted, and the same key goes out again. The first sender cannot
-still be sending: it starts a call only when the lease outlives the call's deadline.
+still be sending: it starts a call only when the lease outlives the call's deadline. A claim of a helpdesk outside is
+never ambiguous: past its lease it is parked, because ours cannot tell what another helpdesk sent.
 """
 
 from collections.abc import Callable

@@ -456,7 +456,10 @@ class Queue(Protocol):
         ...
 
     async def unpark(self, item_id: UUID, person: str, act: TicketSettled | None) -> QueueAnswer:
-        """Let the item's holder send, as it is certain by now that the parked reply never went out."""
+        """Let the item's holder send, as it is certain by now that the parked reply never went out.
+
+        Of a reply that a helpdesk outside may have sent only a person can be: without an act it stays as it is.
+        """
         ...
 
     async def unpublished(self, item_id: UUID) -> tuple[Act, ...]:

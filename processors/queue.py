@@ -24,6 +24,7 @@ from schemas.resolution import Sentence
 
 MAX_REPLY = 20_000  # characters
 MAX_NAME = 80
+OUTSIDE = "outside"  # said of a reply that a helpdesk outside may have sent
 PARKED = "it may have been sent: look in the helpdesk, then resolve it as sent or not sent"
 
 
@@ -268,7 +269,10 @@ async def _deliver(answer: _Answer, ticket: TicketReceived, ticket_id: UUID, des
 
 
 async def _cleared(answer: _Answer, ticket: TicketReceived, ticket_id: UUID, desk: PeopleDesk) -> Delivery:
-    """A parked reply: ask the helpdesk, where it can be asked by now; send only if it is certain that nothing went."""
+    """A parked reply: ask the helpdesk, where it can be asked by now; send only if it is certain that nothing went.
+
+    What a helpdesk outside may have sent, ours knows nothing of: that stays parked until a person has looked.
+    """
     try:
         reference = await desk.helpdesk.find(answer.key, ticket.channel)
     except LookupError:
@@ -277,6 +281,8 @@ async def _cleared(answer: _Answer, ticket: TicketReceived, ticket_id: UUID, des
         await desk.conversations.mark_sent(answer.key, delivery=reference, text=answer.case.draft or answer.text)
         return Delivery(Sent.BEFORE, reference=reference)
     unparked = await desk.queue.unpark(answer.item.queued.item_id, answer.person, None)
+    if unparked == QueueAnswer(Hold.NOT_PARKED, OUTSIDE):
+        return Delivery(Sent.PARKED)
     if unparked.hold is not Hold.DONE:
         return Delivery(Sent.REFUSED, unparked.hold.value, unparked.detail)
     return await _deliver(answer, ticket, ticket_id, desk)

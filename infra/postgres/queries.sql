@@ -78,7 +78,10 @@ limit %(limit)s;
 select
     i.item_id, i.kind, i.state, i.conversation, i.ticket_id, i.revision, i.customer_id, i.channel, i.intent, i.subject,
     i.reason, i.opened_at, i.due_at, i.held_by, c.person, i.closed_at, i.closed_by, i.closed_as,
-    i.event, coalesce(c.revision, 0) as current_revision, l.state as claim, l.actor, l.delivery, m.text
+    i.event, coalesce(c.revision, 0) as current_revision, l.actor, l.delivery, m.text,
+    case  -- nobody can be asked about a claim of a helpdesk outside whose lease is over
+        when l.outside and l.state = 'claimed' and l.lease_until <= clock_timestamp() then 'parked' else l.state
+    end as claim
 from item as i
     left join conversation as c using (conversation)
     left join claim as l on l.conversation = i.conversation and l.revision = i.revision

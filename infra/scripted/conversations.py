@@ -45,6 +45,7 @@ class Claimed:
     holder: UUID
     until: float  # monotonic seconds
     delivery: str | None = None
+    outside: bool = False  # granted to a helpdesk that delivers by itself
 
 
 @dataclass
@@ -159,10 +160,17 @@ class ScriptedConversations(Conversations):
 
     async def claim(self, request: ClaimRequest) -> Claim:
         """Ask for the right to send the one reply to a revision."""
+        return self._claim(request, outside=False)
+
+    def claim_outside(self, request: ClaimRequest) -> Claim:
+        """Ask for it for a helpdesk that delivers by itself."""
+        return self._claim(request, outside=True)
+
+    def _claim(self, request: ClaimRequest, *, outside: bool) -> Claim:
         answer = self._refusal(request)
         if answer is None:
             until = self._clock.monotonic() + request.lease
-            claimed = Claimed(request, "claimed", self._holder, until)
+            claimed = Claimed(request, "claimed", self._holder, until, outside=outside)
             self._state.claims[request.conversation, request.revision] = claimed
         return answer or Claim(ClaimStatus.GRANTED)
 
@@ -185,9 +193,13 @@ class ScriptedConversations(Conversations):
         return None if stop is None else Claim(ClaimStatus.STOPPED, stop)
 
     def _settled(self, claimed: Claimed) -> Claim:
+        if claimed.state == "claimed" and claimed.until > self._clock.monotonic():
+            return Claim(ClaimStatus.LEASED)
+        if claimed.state == "claimed" and claimed.outside:
+            self.end_claim(claimed, "parked")
+            return Claim(ClaimStatus.PARKED, "the helpdesk outside may have sent it")
         if claimed.state == "claimed":
-            leased = claimed.until > self._clock.monotonic()
-            return Claim(ClaimStatus.LEASED if leased else ClaimStatus.AMBIGUOUS)
+            return Claim(ClaimStatus.AMBIGUOUS)
         return Claim(ClaimStatus(claimed.state), delivery=claimed.delivery)
 
     def _not_held(self, request: ClaimRequest) -> Claim | None:
@@ -225,7 +237,7 @@ class ScriptedConversations(Conversations):
         if claimed is None or claimed.state not in ("claimed", state):
             raise LookupError(f"no claim {key} to end as {state}")
         if claimed.state == "claimed":
-            if claimed.holder != self._holder and claimed.until > self._clock.monotonic():
+            if claimed.holder != self._holder and (claimed.outside or claimed.until > self._clock.monotonic()):
                 raise TryLater(f"claim {key} is another worker's")
             self.end_claim(claimed, state)
 

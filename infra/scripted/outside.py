@@ -35,7 +35,7 @@ class ScriptedOutsideClaims:
             key=approved.idempotency_key,
             lease=lease,
         )
-        answer = await self._conversations.claim(request)
+        answer = self._conversations.claim_outside(request)
         if answer.status is not ClaimStatus.GRANTED:
             return OutsideClaim(answer.status.value, answer.detail)
         return OutsideClaim(answer.status.value, "", approved, self._clock.now() + timedelta(seconds=lease))

@@ -21,7 +21,7 @@ from processors.ports import (
     QueueItem,
     QueueStats,
 )
-from processors.queue import case_of
+from processors.queue import OUTSIDE, case_of
 from schemas.outcome import TicketSettled
 from schemas.router import Author
 
@@ -139,10 +139,13 @@ class ScriptedQueue:
         if item is None or obstacle is not None:
             return obstacle or QueueAnswer(Hold.UNKNOWN)
         claimed = self._state.claims.get((item.conversation, item.revision))
-        if claimed is None or claimed.state not in ("parked", "released"):
-            return QueueAnswer(Hold.NOT_PARKED, claimed.state if claimed else "")
-        if claimed.state == "released":
+        state = self._state_of(claimed)
+        if claimed is None or state not in ("parked", "released"):
+            return QueueAnswer(Hold.NOT_PARKED, state)
+        if state == "released":
             return DONE
+        if claimed.outside and act is None:
+            return QueueAnswer(Hold.NOT_PARKED, OUTSIDE)
         self._conversations.end_claim(claimed, "released")
         return self._noted(item_id, act) if act else DONE
 
@@ -180,6 +183,13 @@ class ScriptedQueue:
     def _sent_by(self, item: Item, person: str) -> bool:
         claimed = self._state.claims.get((item.conversation, item.revision))
         return claimed is not None and (claimed.state, claimed.request.actor) == ("sent", person)
+
+    def _state_of(self, claimed: Claimed | None) -> str:
+        """A claim's state; one of a helpdesk outside is as good as parked past its lease."""
+        if claimed is None:
+            return ""
+        late = claimed.state == "claimed" and claimed.outside and claimed.until <= self._clock.monotonic()
+        return "parked" if late else claimed.state
 
     def _sending(self, item: Item, holder: str | None) -> bool:
         now = self._clock.monotonic()
@@ -238,7 +248,7 @@ class ScriptedQueue:
             if (written.conversation, written.revision) == revision and written.message.author is author
         ]
         text = texts[-1] if texts and claimed.state == "sent" else None
-        return Answered(claimed.state, actor, claimed.delivery, text)
+        return Answered(self._state_of(claimed), actor, claimed.delivery, text)
 
 
 def _matches(queued: Queued, wanted: QueueFilter) -> bool:

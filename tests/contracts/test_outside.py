@@ -9,16 +9,20 @@ from uuid import UUID, uuid4
 import pytest
 
 from infra.clock import SystemClock
+from infra.helpdesk.scripted import ScriptedHelpdesk
 from infra.postgres.conversations import PostgresConversations
 from infra.postgres.outside import PostgresOutsideClaims
 from infra.postgres.pool import open_pool
+from infra.postgres.queue import PostgresQueue
 from infra.postgres.switch import PostgresSwitchTable
 from infra.scripted.conversations import ScriptedConversations
 from infra.scripted.outside import ScriptedOutsideClaims
+from infra.scripted.queue import ScriptedQueue
 from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import as_role
 from processors.outside import LEFT, leave
-from processors.ports import Conversations, OutsideClaims, SwitchTable
+from processors.ports import Conversations, ItemState, OutsideClaims, Queue, QueueFilter, SwitchTable
+from processors.queue import PeopleDesk, Result, approve, resolve, take
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.gate import ReplyApproved
 from schemas.ingress import Identity
@@ -35,6 +39,17 @@ class Desk:
     people: Conversations
     switch: SwitchTable
     claims: OutsideClaims
+    queue: Queue
+
+    def acting(self, helpdesk: ScriptedHelpdesk) -> PeopleDesk:
+        """What people work with; their own replies go out by this helpdesk."""
+        return PeopleDesk(self.people, helpdesk, SystemClock(), 30.0, 10.0, self.queue)
+
+    async def taken(self) -> UUID:
+        """The item that waits, taken by mia."""
+        (item,) = await self.queue.list(QueueFilter(states=(ItemState.OPEN,)))
+        assert (await take(item.item_id, "mia", self.acting(ScriptedHelpdesk()))).result is Result.DONE
+        return item.item_id
 
 
 @pytest.fixture(params=["scripted", "postgres"])
@@ -42,7 +57,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     if request.param == "scripted":
         switch = ScriptedSwitchTable()
         here = ScriptedConversations(SystemClock(), switch)
-        yield Desk(here, here, here, switch, ScriptedOutsideClaims(here, SystemClock()))
+        yield Desk(here, here, here, switch, ScriptedOutsideClaims(here, SystemClock()), ScriptedQueue(here))
         return
     database: str = request.getfixturevalue("database")
     async with AsyncExitStack() as stack:
@@ -56,6 +71,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
             PostgresConversations(people),
             PostgresSwitchTable(people),
             PostgresOutsideClaims(outcome),
+            PostgresQueue(people),
         )
 
 
@@ -128,3 +144,25 @@ async def test_a_stop_a_person_and_the_clock_refuse_a_claim(desk: Desk) -> None:
     stop = SwitchSet(scope=Scope(), state=SwitchState.SUGGEST, why="test", actor="test", set_at=now)
     await desk.switch.set(stop, offset=None)
     assert (await desk.claims.claim(approved.ticket.ticket_id, "shop", 30)).status == "stopped"
+
+
+# -- a helpdesk that says nothing
+
+
+async def test_what_a_helpdesk_may_have_sent_is_not_sent_again_by_a_person(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    assert (await desk.claims.claim(ticket, "shop", 0)).status == "granted"
+    item, ours = await desk.taken(), ScriptedHelpdesk()
+    for _ in range(2):
+        assert (await approve(item, "mia", desk.acting(ours))).result is Result.PARKED
+    assert ours.deliveries == []
+    assert (await desk.claims.claim(ticket, "shop", 30)).status == "parked"
+
+
+async def test_a_person_who_has_looked_says_what_became_of_it(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    await desk.claims.claim(ticket, "shop", 0)
+    item, ours = await desk.taken(), ScriptedHelpdesk()
+    assert (await resolve(item, "mia", desk.acting(ours), sent=False)).result is Result.DONE
+    assert (await approve(item, "mia", desk.acting(ours))).result is Result.DONE
+    assert len(ours.deliveries) == 1

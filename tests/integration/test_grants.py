@@ -87,6 +87,7 @@ CALLS: dict[str, set[str]] = {
         "event_field",
         "helpdesk_find",
         "helpdesk_receive",
+        "kept_outside",
         "left_outside",
         "mark_sent",
         "may_acknowledge",
