@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from infra.scripted.conversations import ScriptedConversations
+from infra.scripted.conversations import Claimed, ScriptedConversations
 from processors.ports import ClaimRequest, ClaimStatus, Clock, Item, OutsideClaim
 from schemas.gate import ReplyApproved
+from schemas.outcome import Outcome
 
 
 class ScriptedOutsideClaims:
@@ -21,8 +22,10 @@ class ScriptedOutsideClaims:
         item = self._left(ticket_id, account)
         if item is None:
             return OutsideClaim("unknown", "no reply to this ticket waits for this account")
-        if item.due_at is not None and item.due_at <= self._clock.now():
-            return OutsideClaim("expired", "a person looks at it now")
+        claimed = self._claimed(item)
+        obstacle = self._theirs(item) if claimed is None or claimed.state == "released" else None
+        if obstacle is not None:
+            return obstacle
         approved = ReplyApproved.model_validate_json(item.event)
         request = ClaimRequest(
             ticket_id=ticket_id,
@@ -59,6 +62,21 @@ class ScriptedOutsideClaims:
             LookupError: this account has no claim on this ticket.
         """
         await self._conversations.release_claim(self._approved(ticket_id, account).idempotency_key)
+
+    def _theirs(self, item: Item) -> OutsideClaim | None:
+        """Why a reply that nobody has claimed is a person's by now."""
+        state = self._conversations.state
+        if item.key in state.closed:
+            person, outcome, _ = state.closed[item.key]
+            return OutsideClaim("rejected" if outcome is Outcome.REJECTED else "closed", f"by {person}")
+        if item.key in state.held:
+            return OutsideClaim("taken_over", state.held[item.key])
+        if item.due_at is not None and item.due_at <= self._clock.now():
+            return OutsideClaim("expired", "a person looks at it now")
+        return None
+
+    def _claimed(self, item: Item) -> Claimed | None:
+        return self._conversations.state.claims.get((item.conversation, item.revision))
 
     def _approved(self, ticket_id: UUID, account: str) -> ReplyApproved:
         item = self._left(ticket_id, account)

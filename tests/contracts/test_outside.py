@@ -22,7 +22,7 @@ from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import as_role
 from processors.outside import LEFT, leave
 from processors.ports import Conversations, ItemState, OutsideClaims, Queue, QueueFilter, SwitchTable
-from processors.queue import PeopleDesk, Result, approve, resolve, take
+from processors.queue import Fault, PeopleDesk, Result, approve, edit, reject, resolve, take
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.gate import ReplyApproved
 from schemas.ingress import Identity
@@ -166,3 +166,29 @@ async def test_a_person_who_has_looked_says_what_became_of_it(desk: Desk) -> Non
     assert (await resolve(item, "mia", desk.acting(ours), sent=False)).result is Result.DONE
     assert (await approve(item, "mia", desk.acting(ours))).result is Result.DONE
     assert len(ours.deliveries) == 1
+
+
+# -- what a person has decided
+
+
+async def test_what_a_person_rejected_is_not_claimed(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    item = await desk.taken()
+    assert (await reject(item, "mia", Fault.FACT, desk.acting(ScriptedHelpdesk()))).result is Result.DONE
+    claim = await desk.claims.claim(ticket, "shop", 30)
+    assert (claim.status, claim.detail, claim.approved) == ("rejected", "by mia", None)
+
+
+async def test_what_a_person_holds_is_not_claimed(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    await desk.taken()
+    claim = await desk.claims.claim(ticket, "shop", 30)
+    assert (claim.status, claim.detail) == ("taken_over", "mia")
+
+
+async def test_what_a_person_answered_is_not_claimed(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    item = await desk.taken()
+    acted = await edit(item, "mia", "My own words.", desk.acting(ScriptedHelpdesk()), keep=False)
+    assert acted.result is Result.DONE
+    assert (await desk.claims.claim(ticket, "shop", 30)).status == "sent"
