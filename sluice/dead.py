@@ -16,7 +16,20 @@ from schemas.event import Stage
 from schemas.topics import EVERY_STAGE, dead_topic
 from sluice.letters import mark_of, place_of, since_then, source_of, why_not
 from sluice.reach import bootstrap
-from sluice.terminal import USAGE, WRONG, AsJson, commands, console, fail, print_json, read_settings, run, show, stderr
+from sluice.terminal import (
+    USAGE,
+    WRONG,
+    AsJson,
+    commands,
+    console,
+    fail,
+    print_json,
+    read_settings,
+    run,
+    show,
+    stderr,
+    verbatim,
+)
 
 app = commands("Dead letters: tickets a stage could never handle. Each is on the people's queue as well.")
 
@@ -64,7 +77,7 @@ def show_dead(
     else:
         show([_row(entry)], title=place, as_json=False)
         console.print(headers)
-        console.print(event if event is not None else f"unreadable bytes: {raw}")
+        console.print(event if event is not None else verbatim(f"unreadable bytes: {raw}"))
 
 
 @app.command()

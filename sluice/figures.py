@@ -9,7 +9,7 @@ from rich.text import Text
 
 from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.resolution import Sentence
-from sluice.terminal import console
+from sluice.terminal import console, verbatim
 
 
 def percent(value: float | None, interval: Sequence[float] | None = None) -> str:
@@ -64,7 +64,7 @@ def show_intents(rows: Sequence[Mapping[str, Any]]) -> None:
     for name in names:
         table.add_column(name, justify="right")
     for row in rows:
-        table.add_row(row["intent"], *(str(row[name] or "") for name in names))
+        table.add_row(verbatim(row["intent"]), *(str(row[name] or "") for name in names))
     table.add_section()
     table.add_row("all", *(str(sum(row[name] for row in rows)) for name in names), style="bold")
     console.print(table)
@@ -78,7 +78,7 @@ def show_channels(rows: Sequence[Mapping[str, Any]]) -> None:
     for name in (*names, "p50 ms"):
         table.add_column(name, justify="right")
     for row in rows:
-        table.add_row(row["channel"], *(str(row[name] or "") for name in names), f"{row['p50_ms']:.0f}")
+        table.add_row(verbatim(row["channel"]), *(str(row[name] or "") for name in names), f"{row['p50_ms']:.0f}")
     console.print(table)
 
 
@@ -86,24 +86,28 @@ def show_ticket(title: str, event: ReplyApproved | TicketEscalated) -> None:
     """One ticket in full: what came, what was decided and why, the draft with its citations, the sources."""
     ticket, decision = event.ticket, event.decision
     body = Text()
-    body.append(f"{ticket.subject or '(no subject)'}\n", style="bold")
-    body.append(f"{ticket.body.strip()}\n\n")
+    _add(body, f"{ticket.subject or '(no subject)'}\n", style="bold")
+    _add(body, f"{ticket.body.strip()}\n\n")
     who = event.admission.customer_id or "nobody proved"
-    body.append(
-        f"{ticket.channel.value}, {who}; intent {event.route.intent} ({event.route.confidence:.2f})\n", style="dim"
+    _add(
+        body,
+        f"{ticket.channel.value}, {who}; intent {event.route.intent} ({event.route.confidence:.2f})\n",
+        style="dim",
     )
-    body.append(f"{decision.disposition.value}", style="bold magenta")
-    body.append(
-        f" by {decision.rule}: {'; '.join((*event.route.reasons, *decision.reasons)) or 'nothing against it'}\n"
-    )
+    _add(body, f"{decision.disposition.value}", style="bold magenta")
+    _add(body, f" by {decision.rule}: {'; '.join((*event.route.reasons, *decision.reasons)) or 'nothing against it'}\n")
     if event.draft is not None:
-        body.append("\n")
+        _add(body, "\n")
         for sentence, supported in zip(event.draft.sentences, _supported(event), strict=True):
             _append_sentence(body, sentence, supported)
     if isinstance(event, TicketEscalated):
-        body.append(f"\n{event.summary}\n", style="italic")
+        _add(body, f"\n{event.summary}\n", style="italic")
         _append_context(body, event)
-    console.print(Panel(body, title=title, title_align="left"))
+    console.print(Panel(body, title=verbatim(title), title_align="left"))
+
+
+def _add(body: Text, text: str, style: str = "") -> None:
+    body.append_text(verbatim(text, style))
 
 
 def _supported(event: ReplyApproved | TicketEscalated) -> list[bool]:
@@ -113,21 +117,23 @@ def _supported(event: ReplyApproved | TicketEscalated) -> list[bool]:
 
 
 def _append_sentence(body: Text, sentence: Sentence, supported: bool) -> None:
-    body.append(sentence.text, style="green" if supported else "red")
+    _add(body, sentence.text, style="green" if supported else "red")
     if sentence.citation is not None:
         section = f"#{sentence.citation.section_id}" if sentence.citation.section_id else ""
-        body.append(f"  [{sentence.citation.article_id}{section}]", style="cyan")
-    body.append("\n" if supported else "  (not supported)\n", style="red")
+        _add(body, f"  [{sentence.citation.article_id}{section}]", style="cyan")
+    _add(body, "\n" if supported else "  (not supported)\n", style="red")
 
 
 def _append_context(body: Text, event: TicketEscalated) -> None:
     for message in event.admission.transcript:
-        body.append(f"  {message.author.value}: {message.text.strip()[:160]}\n", style="dim")
+        _add(body, f"  {message.author.value}: {message.text.strip()[:160]}\n", style="dim")
     for passage in event.evidence.passages[:3]:
-        body.append(
-            f"  source {passage.article_id}#{passage.section_id} v{passage.version} ({passage.score:.2f})\n", "dim"
+        _add(
+            body,
+            f"  source {passage.article_id}#{passage.section_id} v{passage.version} ({passage.score:.2f})\n",
+            "dim",
         )
     for fact in event.evidence.facts[:5]:
-        body.append(
-            f"  record {fact.record}: {', '.join(f'{k} {v}' for k, v in list(fact.fields.items())[:4])}\n", "dim"
+        _add(
+            body, f"  record {fact.record}: {', '.join(f'{k} {v}' for k, v in list(fact.fields.items())[:4])}\n", "dim"
         )

@@ -15,7 +15,6 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
-from rich.markup import escape
 
 from infra.kafka.producer import Producer
 from infra.settings import Settings
@@ -54,6 +53,7 @@ from sluice.terminal import (
     read_settings,
     run,
     stderr,
+    verbatim,
 )
 
 HELD = 4  # exit code: another person has it
@@ -268,7 +268,7 @@ def edit_item(
             fail(str(error), USAGE)
         finally:
             if not (done or file):
-                stderr.print(f"your text is kept: --file {_keep(text)}", highlight=False, soft_wrap=True)
+                stderr.print(verbatim(f"your text is kept: --file {_keep(text)}"), soft_wrap=True)
         return acted
 
     _do(item, person, work, "sent", as_json)
@@ -333,13 +333,11 @@ def _do(item: str, person: str, work: Work, done: str, as_json: bool) -> None:
             {"item_id": found, "result": acted.result, "detail": acted.detail, "published": not told, "act": settled}
         )
     if acted.result is not Result.DONE:
-        fail(f"{str(found)[:SHORT]}: {escape(said(acted))}", _code(acted))
+        fail(f"{str(found)[:SHORT]}: {said(acted)}", _code(acted))
     if told:
         fail(f"{done}, but not told to Kafka ({told}); the same command again tells it", DOWN)
     if not as_json:
-        console.print(
-            f"{str(found)[:SHORT]}: {done}" + (f" ({escape(acted.detail)})" if acted.detail else ""), highlight=False
-        )
+        console.print(verbatim(f"{str(found)[:SHORT]}: {done}" + (f" ({acted.detail})" if acted.detail else "")))
 
 
 async def _acting(settings: Settings, item: str, me: str, work: Work) -> tuple[UUID, Acted, str]:

@@ -1,6 +1,5 @@
 """How the people's queue looks in the terminal. What customers wrote is shown as text, never obeyed."""
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from processors.ports import ItemKind, ItemState, Queued, QueueItem, QueueStats
 from processors.queue import Case, case_of
 from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.resolution import Sentence
+from sluice.terminal import plain
 
 SOON = timedelta(hours=1)  # to the end of an item's time
 SHORT = 8  # characters of an id that a person has to type
@@ -26,15 +26,6 @@ KIND = {
     ItemKind.CONFLICT: "yellow",
     ItemKind.DEAD: "red",
 }
-UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # among them escape sequences and changes of direction
-
-
-def plain(text: str) -> str:
-    """A customer's text without what a terminal would act on."""
-    kept = (
-        c if c in "\n\t" or unicodedata.category(c) not in UNPRINTABLE else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
-    return "".join(kept).replace("\r", "")
 
 
 def span(seconds: float) -> str:
@@ -101,7 +92,9 @@ def item_view(item: QueueItem, now: datetime) -> RenderableType:
     parts.append(Text(f"\nWhy it is here: {plain(item.queued.reason)}"))
     if item.answered is not None:
         told = f"Its reply is {item.answered.state} by {plain(item.answered.actor)}"
-        parts.append(Text(told + (f", as {item.answered.delivery}" if item.answered.delivery else ""), style="magenta"))
+        parts.append(
+            Text(told + (f", as {plain(item.answered.delivery)}" if item.answered.delivery else ""), style="magenta")
+        )
         if item.answered.text:
             parts.append(Text(plain(item.answered.text)))
     if item.current_revision > item.queued.revision > 0:
@@ -209,7 +202,7 @@ def stats_view(stats: QueueStats, now: datetime) -> RenderableType:
     for name in ("person", "items", "conversations"):
         holders.add_column(name, justify="left" if name == "person" else "right")
     for holder in stats.holders:
-        holders.add_row(plain(holder.person), str(holder.items), str(holder.conversations))
+        holders.add_row(Text(plain(holder.person)), str(holder.items), str(holder.conversations))
     return Group(counts, holders)
 
 

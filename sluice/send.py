@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import httpx
 import typer
+from rich import text as rich_text
 
 from sluice.reach import api_keys, edge_url
-from sluice.terminal import DOWN, USAGE, WRONG, AsJson, console, fail, print_json, read_settings
+from sluice.terminal import DOWN, USAGE, WRONG, AsJson, console, fail, print_json, read_settings, verbatim
 
 POLL = 0.25  # seconds
 
@@ -117,11 +118,13 @@ def _wait(client: httpx.Client, ticket_id: str, seconds: float) -> dict[str, obj
 
 
 def _show(ticket_id: str, outcome: dict[str, object] | None, *, waited: bool) -> None:
-    console.print(f"ticket {ticket_id}")
+    console.print(verbatim(f"ticket {ticket_id}"))
     if outcome is None:
         if waited:
             fail("no outcome yet; ask later with `sluice trace " + ticket_id + "`", WRONG)
         return
-    console.print(f"[bold]{outcome['outcome']}[/]  {outcome.get('reason') or ''}")
+    console.print(
+        rich_text.Text.assemble(verbatim(outcome["outcome"], "bold"), "  ", verbatim(outcome.get("reason") or ""))
+    )
     if outcome.get("text"):
-        console.print(str(outcome["text"]), markup=False)
+        console.print(verbatim(outcome["text"]))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from infra.settings import Settings
 from processors.errors import SluiceError
@@ -17,7 +18,20 @@ from processors.switch import FRESH, NEVER, Board, Entry
 from schemas.control import Scope, ScopeKind, SwitchState
 from sluice.switch_paths import Missed, look, set_switch
 from sluice.switch_scope import Unchecked, doubt, is_customer
-from sluice.terminal import DOWN, USAGE, AsJson, commands, console, fail, print_json, read_settings, run, show, stderr
+from sluice.terminal import (
+    DOWN,
+    USAGE,
+    AsJson,
+    commands,
+    console,
+    fail,
+    print_json,
+    read_settings,
+    run,
+    show,
+    stderr,
+    verbatim,
+)
 
 LOOKS_WITHIN = 2.0  # seconds; a stop has been made by then
 LONGEST_WHY = 1000  # characters
@@ -152,9 +166,9 @@ def _set(scope: str, state: SwitchState, why: str, actor: str, *, force: bool, a
     if as_json:
         print_json(vars(written))
     else:
-        console.print(f"{written.scope} is [bold]{written.state}[/]", highlight=False)
+        console.print(Text.assemble(verbatim(written.scope), " is ", (str(written.state), "bold")))
     for missed in written.missed:
-        stderr.print(f"[yellow]by one path only, which is enough: {missed}[/]", soft_wrap=True)
+        stderr.print(verbatim(f"by one path only, which is enough: {missed}", "yellow"), soft_wrap=True)
     if wanted.kind is ScopeKind.CUSTOMER and state is not SwitchState.AUTO:
         asyncio.run(_warn_of_unknown(settings, wanted.value))
 
@@ -164,7 +178,7 @@ def _check(settings: Settings, scope: Scope, state: SwitchState) -> None:
     try:
         wrong = doubt(settings, scope)
     except Unchecked as error:
-        stderr.print(f"[yellow]{scope} was not checked: {error}[/]", soft_wrap=True)
+        stderr.print(verbatim(f"{scope} was not checked: {error}", "yellow"), soft_wrap=True)
         return
     if wrong is None or (state is SwitchState.AUTO and run(_is_set(settings, scope))):
         return
@@ -182,7 +196,7 @@ async def _warn_of_unknown(settings: Settings, customer_id: str) -> None:
     with suppress(SluiceError, TimeoutError):
         async with asyncio.timeout(LOOKS_WITHIN):
             if not await is_customer(settings, customer_id):
-                stderr.print(f"[yellow]the database has no customer {customer_id!r}: is it written so?[/]")
+                stderr.print(verbatim(f"the database has no customer {customer_id!r}: is it written so?", "yellow"))
 
 
 def _reason(why: str) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import sys
+import unicodedata
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -15,6 +16,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from infra.rows import UnreadableFile
 from infra.settings import Settings, SettingsError, load_settings
@@ -29,11 +31,26 @@ stderr = Console(stderr=True)
 
 SETTING = {"Kafka": "KAFKA_BOOTSTRAP_SERVERS", "Postgres": "DATABASE_URL"}  # what says where it is
 
+UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # among them escape sequences and changes of direction
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table, for scripts.")]
 JsonLine = Annotated[bool, typer.Option("--json", help="Say where it listens as one JSON line, for scripts.")]
 JsonLines = Annotated[
     bool, typer.Option("--json", help="Say where it listens as one JSON line on standard output; log in JSON lines.")
 ]
+
+
+def plain(text: str) -> str:
+    """A text from outside without what a terminal would act on."""
+    kept = (
+        c if c in "\n\t" or unicodedata.category(c) not in UNPRINTABLE else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+    return "".join(kept).replace("\r", "")
+
+
+def verbatim(text: object, style: str = "") -> Text:
+    """What customers, models or other systems wrote, as it is to be printed: shown, and never obeyed as markup."""
+    return Text(plain(str(text)), style=style)
 
 
 def commands(meaning: str) -> typer.Typer:
@@ -48,7 +65,7 @@ def aside(as_json: bool) -> Console:
 
 def fail(message: str, code: int = WRONG) -> NoReturn:
     """End the command with a message on standard error."""
-    stderr.print(f"[bold red]error:[/] {message}", highlight=False, soft_wrap=True)
+    stderr.print(Text.assemble(("error:", "bold red"), " ", verbatim(message)), soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -102,11 +119,11 @@ def show(rows: Sequence[Mapping[str, object]], *, title: str, as_json: bool) -> 
     if as_json:
         print_json(list(rows))
     elif not rows:
-        console.print(f"{title}: nothing")
+        console.print(verbatim(f"{title}: nothing"))
     else:
-        table = Table(title=title, title_justify="left")
+        table = Table(title=verbatim(title), title_justify="left")
         for column in rows[0]:
             table.add_column(column.replace("_", " "), overflow="fold")
         for row in rows:
-            table.add_row(*(str(value) if value is not None else "" for value in row.values()))
+            table.add_row(*(verbatim(value if value is not None else "") for value in row.values()))
         console.print(table)

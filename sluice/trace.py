@@ -16,7 +16,7 @@ from schemas.resolution import ReplyDrafted
 from schemas.retrieval import EvidenceFound
 from schemas.router import TicketRouted
 from sluice.reach import bootstrap
-from sluice.terminal import USAGE, WRONG, AsJson, console, fail, print_json, read_settings
+from sluice.terminal import USAGE, WRONG, AsJson, console, fail, print_json, read_settings, verbatim
 
 BAR = 40  # columns of the waterfall
 
@@ -66,7 +66,9 @@ def _show_way(found: list[Entry]) -> None:
     for entry in found:
         record = entry.record
         what = describe(entry.event) + (f"  ({entry.reason})" if entry.reason else "")
-        table.add_row(f"{record.at:%H:%M:%S.%f}"[:-3], f"{record.topic}/{record.partition}@{record.offset}", what)
+        table.add_row(
+            f"{record.at:%H:%M:%S.%f}"[:-3], f"{record.topic}/{record.partition}@{record.offset}", verbatim(what)
+        )
     console.print(table)
 
 

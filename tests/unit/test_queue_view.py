@@ -12,7 +12,8 @@ from schemas.gate import Disposition, SentenceCheck
 from schemas.ingress import Channel
 from schemas.outcome import Outcome
 from schemas.resolution import Citation, Draft, Sentence
-from sluice.queue_view import as_document, due, item_view, list_table, plain, span, stats_view
+from sluice.queue_view import as_document, due, item_view, list_table, span, stats_view
+from sluice.terminal import plain
 from tests.unit.test_outcome import TICKET, escalated
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -108,6 +109,19 @@ def test_what_a_customer_wrote_commands_no_terminal(hostile: str) -> None:
     assert hostile not in text
     assert "[bold]you[/bold]" in text
     assert hostile not in plain(hostile)
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[31m", "\u202e"])
+def test_what_a_helpdesk_calls_a_reply_commands_no_terminal(hostile: str) -> None:
+    answered = replace(item(), answered=Answered("sent", "bot", delivery=f"desk-7{hostile}[/nope]"))
+    text = shown(item_view(answered, NOW))
+    assert hostile not in text
+    assert "desk-7" in text
+    assert "[/nope]" in text
+
+
+def test_a_holder_named_like_markup_is_shown() -> None:
+    assert "[/mia]" in shown(stats_view(QueueStats((), (Holder("[/mia]", 2, 4),)), NOW))
 
 
 def test_the_figures_are_shown() -> None:
