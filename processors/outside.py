@@ -4,7 +4,7 @@ It waits as an item on the people's queue, due when the reply expires: what nobo
 """
 
 from processors.outcome import Settlement, item_of, settled_of
-from processors.ports import Clock, Conversations, ItemKind
+from processors.ports import Clock, Conversations, ItemKind, OutsideSettled
 from schemas.gate import ReplyApproved
 from schemas.outcome import Outcome, TicketSettled
 
@@ -23,8 +23,8 @@ async def leave(approved: ReplyApproved, *, conversations: Conversations, clock:
     return Settlement(settled_of(approved, Outcome.SUGGESTED, clock, reason=LEFT, item_id=item))
 
 
-def delivered(approved: ReplyApproved, *, actor: str, delivery: str, text: str | None, clock: Clock) -> TicketSettled:
-    """The event of a reply that the helpdesk delivered, perhaps in other words than the draft's."""
-    settled = settled_of(approved, Outcome.SENT, clock, delivery=delivery)
-    changed = {} if text is None else {"text": text, "sentences": ()}
-    return settled.model_copy(update={"actor": actor, **changed})
+def delivered(kept: OutsideSettled, *, actor: str, clock: Clock) -> TicketSettled:
+    """The event of a reply that the helpdesk delivered, perhaps in words of its own: always the same."""
+    settled = settled_of(kept.approved, Outcome.SENT, clock, delivery=kept.delivery)
+    changed = {} if kept.text == kept.approved.draft.text else {"text": kept.text, "sentences": ()}
+    return settled.model_copy(update={"actor": actor, "settled_at": kept.at, **changed})

@@ -277,16 +277,29 @@ class OutsideClaim:
     lease_until: datetime | None = None
 
 
+@dataclass(frozen=True)
+class OutsideSettled:
+    """What is kept of a reply that a helpdesk outside sent: what it said first, however often it says it."""
+
+    approved: ReplyApproved
+    delivery: str  # the helpdesk's own reference
+    text: str  # what went out
+    at: datetime
+    told: bool = False  # a person found it sent, and that was told as theirs
+
+
 class OutsideClaims(Protocol):
     """Approved replies that a helpdesk outside claims, delivers by itself, and reports back, each for its account."""
 
     async def claim(self, ticket_id: UUID, account: str, lease: float) -> OutsideClaim: ...  # lease in seconds
 
-    async def settle(self, ticket_id: UUID, account: str, *, delivery: str, text: str | None) -> ReplyApproved:
-        """Note that it was delivered, with the text that went out where it is not the draft's. Twice is harmless.
+    async def settle(self, ticket_id: UUID, account: str, *, delivery: str, text: str | None) -> OutsideSettled:
+        """Note that it was delivered, with the text that went out where it is not the draft's.
+
+        Said again, it answers what was kept the first time.
 
         Raises:
-            LookupError: this account has no claim on this ticket.
+            LookupError: this account has no claim on this ticket, or somebody else answered it.
         """
         ...
 

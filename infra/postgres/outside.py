@@ -3,7 +3,7 @@
 from uuid import UUID, uuid5
 
 from infra.postgres.pool import Pool, fetch, fetch_value, storable
-from processors.ports import OutsideClaim
+from processors.ports import OutsideClaim, OutsideSettled
 from schemas.gate import ReplyApproved
 from schemas.ingress import TICKET_NAMESPACE
 
@@ -21,17 +21,19 @@ class PostgresOutsideClaims:
         approved = ReplyApproved.model_validate_json(row["event"]) if row["event"] else None
         return OutsideClaim(row["status"], row["detail"] or "", approved, row["lease_until"])
 
-    async def settle(self, ticket_id: UUID, account: str, *, delivery: str, text: str | None) -> ReplyApproved:
-        """Note that it was delivered.
+    async def settle(self, ticket_id: UUID, account: str, *, delivery: str, text: str | None) -> OutsideSettled:
+        """Note that it was delivered; what was kept the first time.
 
         Raises:
             LookupError: this account has no claim on this ticket.
         """
         told = {"delivery": storable(delivery), "text": None if text is None else storable(text)}
-        event = await fetch_value(self._pool, "settle_outside", {**_named(ticket_id, account), **told})
-        if event is None:
+        named = _named(ticket_id, account)
+        if await fetch_value(self._pool, "settle_outside", {**named, **told}) is None:
             raise LookupError(f"no claim on ticket {ticket_id}")
-        return ReplyApproved.model_validate_json(event)
+        (row,) = await fetch(self._pool, "kept_outside", named)
+        approved = ReplyApproved.model_validate_json(row["event"])
+        return OutsideSettled(approved, row["delivery"], row["text"], row["at"], row["told"])
 
     async def release(self, ticket_id: UUID, account: str) -> None:
         """Give a claim back under which nothing was delivered.

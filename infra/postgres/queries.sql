@@ -55,6 +55,10 @@ select * from claim_outside(%(ticket)s, %(account)s, %(lease)s, %(holder)s);
 -- Note that the helpdesk delivered the reply it had claimed; the event, or NULL where there is no such claim.
 select settle_outside(%(ticket)s, %(account)s, %(delivery)s, %(text)s);
 
+-- name: kept_outside
+-- What is kept of a reply that the helpdesk delivered.
+select event, delivery, text, at, told from kept_outside(%(ticket)s, %(account)s);
+
 -- name: release_outside
 -- Give back a claim under which the helpdesk delivered nothing: ended, held or none.
 select release_outside(%(ticket)s, %(account)s, %(holder)s);

@@ -45,6 +45,7 @@ class Claimed:
     holder: UUID
     until: float  # monotonic seconds
     delivery: str | None = None
+    settled_at: datetime | None = None
     outside: bool = False  # granted to a helpdesk that delivers by itself
 
 
@@ -58,7 +59,8 @@ class State:
     items: dict[str, tuple[UUID, Item]] = field(default_factory=dict)
     opened: dict[str, datetime] = field(default_factory=dict)  # item key to when
     held: dict[str, str] = field(default_factory=dict)  # item key to person
-    closed: dict[str, tuple[str, Outcome, datetime]] = field(default_factory=dict)  # item key to by whom, as what, when
+    # item key to by whom, as what, when; nobody where a helpdesk outside had sent it
+    closed: dict[str, tuple[str | None, Outcome | None, datetime]] = field(default_factory=dict)
     acknowledged: dict[str, datetime] = field(default_factory=dict)  # conversation to the last time
     decisions: dict[tuple[UUID, int], Decision] = field(default_factory=dict)
 
@@ -244,10 +246,22 @@ class ScriptedConversations(Conversations):
     def _claimed(self, key: str) -> Claimed | None:
         return next((claimed for claimed in self._state.claims.values() if claimed.request.key == key), None)
 
+    def close_left(self, item: Item) -> None:
+        """End an item whose reply a helpdesk outside has sent; no person did."""
+        self._state.held.pop(item.key, None)
+        self._state.closed.setdefault(item.key, (None, None, self._clock.now()))
+
+    def said_under(self, claimed: Claimed) -> str:
+        """The text that went out under a claim, the last of its author in that revision."""
+        author = Author.BOT if claimed.request.actor == "bot" else Author.PERSON
+        place = (claimed.request.conversation, claimed.request.revision)
+        said = [m.message for m in self._state.messages if (m.conversation, m.revision) == place]
+        return [message.text for message in said if message.author is author][-1]
+
     def end_claim(self, claimed: Claimed, state: str, delivery: str | None = None) -> None:
         """Leave a claim in another state."""
         place = (claimed.request.conversation, claimed.request.revision)
-        self._state.claims[place] = replace(claimed, state=state, delivery=delivery)
+        self._state.claims[place] = replace(claimed, state=state, delivery=delivery, settled_at=self._clock.now())
 
     # -- people
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from infra.scripted.conversations import Claimed, ScriptedConversations
-from processors.ports import ClaimRequest, ClaimStatus, Clock, Item, OutsideClaim
+from processors.ports import ClaimRequest, ClaimStatus, Clock, Item, OutsideClaim, OutsideSettled
 from schemas.gate import ReplyApproved
 from schemas.outcome import Outcome
 
@@ -43,17 +43,21 @@ class ScriptedOutsideClaims:
             return OutsideClaim(answer.status.value, answer.detail)
         return OutsideClaim(answer.status.value, "", approved, self._clock.now() + timedelta(seconds=lease))
 
-    async def settle(self, ticket_id: UUID, account: str, *, delivery: str, text: str | None) -> ReplyApproved:
-        """Note that it was delivered.
+    async def settle(self, ticket_id: UUID, account: str, *, delivery: str, text: str | None) -> OutsideSettled:
+        """Note that it was delivered; what was kept the first time.
 
         Raises:
             LookupError: this account has no claim on this ticket.
         """
-        approved = self._approved(ticket_id, account)
-        await self._conversations.mark_sent(
-            approved.idempotency_key, delivery=delivery, text=approved.draft.text if text is None else text
-        )
-        return approved
+        item, approved = self._own(ticket_id, account)
+        said = approved.draft.text if text is None else text
+        await self._conversations.mark_sent(approved.idempotency_key, delivery=delivery, text=said)
+        self._conversations.close_left(item)
+        kept = self._claimed(item)
+        assert kept is not None
+        told = self._conversations.state.closed[item.key][1] is Outcome.APPROVED
+        said = self._conversations.said_under(kept)
+        return OutsideSettled(approved, kept.delivery or "", said, kept.settled_at or self._clock.now(), told)
 
     async def release(self, ticket_id: UUID, account: str) -> None:
         """Give a claim back under which nothing was delivered.
@@ -61,7 +65,7 @@ class ScriptedOutsideClaims:
         Raises:
             LookupError: this account has no claim on this ticket.
         """
-        await self._conversations.release_claim(self._approved(ticket_id, account).idempotency_key)
+        await self._conversations.release_claim(self._own(ticket_id, account)[1].idempotency_key)
 
     def _theirs(self, item: Item) -> OutsideClaim | None:
         """Why a reply that nobody has claimed is a person's by now."""
@@ -78,11 +82,13 @@ class ScriptedOutsideClaims:
     def _claimed(self, item: Item) -> Claimed | None:
         return self._conversations.state.claims.get((item.conversation, item.revision))
 
-    def _approved(self, ticket_id: UUID, account: str) -> ReplyApproved:
+    def _own(self, ticket_id: UUID, account: str) -> tuple[Item, ReplyApproved]:
+        """The item and its reply, where this account's helpdesk has claimed it."""
         item = self._left(ticket_id, account)
-        if item is None:
+        claimed = self._claimed(item) if item else None
+        if item is None or claimed is None or not claimed.outside:
             raise LookupError(f"no claim on ticket {ticket_id}")
-        return ReplyApproved.model_validate_json(item.event)
+        return item, ReplyApproved.model_validate_json(item.event)
 
     def _left(self, ticket_id: UUID, account: str) -> Item | None:
         return next(

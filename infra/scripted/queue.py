@@ -23,7 +23,6 @@ from processors.ports import (
 )
 from processors.queue import OUTSIDE, case_of
 from schemas.outcome import TicketSettled
-from schemas.router import Author
 
 LEFT_AFTER = timedelta(minutes=1)
 DONE = QueueAnswer(Hold.DONE)
@@ -90,7 +89,7 @@ class ScriptedQueue:
         if item is None:
             return QueueAnswer(Hold.UNKNOWN)
         if item.key in self._state.closed:
-            return QueueAnswer(Hold.CLOSED, self._state.closed[item.key][0])
+            return QueueAnswer(Hold.CLOSED, self._state.closed[item.key][0] or "")
         if self._state.held.get(item.key) == person:
             return DONE
         holder = self._state.held.get(item.key) or self._place(item).person
@@ -174,7 +173,7 @@ class ScriptedQueue:
         if item is None:
             return QueueAnswer(Hold.UNKNOWN)
         if item.key in self._state.closed:
-            return QueueAnswer(Hold.CLOSED, self._state.closed[item.key][0])
+            return QueueAnswer(Hold.CLOSED, self._state.closed[item.key][0] or "")
         holder = self._state.held.get(item.key)
         if holder is None:
             return QueueAnswer(Hold.NOT_HELD)
@@ -240,14 +239,7 @@ class ScriptedQueue:
         if claimed is None:
             return None
         actor = claimed.request.actor
-        author = Author.BOT if actor == "bot" else Author.PERSON
-        revision = (claimed.request.conversation, claimed.request.revision)
-        texts = [
-            written.message.text
-            for written in self._state.messages
-            if (written.conversation, written.revision) == revision and written.message.author is author
-        ]
-        text = texts[-1] if texts and claimed.state == "sent" else None
+        text = self._conversations.said_under(claimed) if claimed.state == "sent" else None
         return Answered(self._state_of(claimed), actor, claimed.delivery, text)
 
 

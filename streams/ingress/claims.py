@@ -56,10 +56,12 @@ class SettleBody(BaseModel):
 
 
 class Settled(BaseModel):
-    """It is noted."""
+    """It is noted: what was said first, where it was said before."""
 
     ticket_id: UUID
     sent: bool
+    delivery: str | None = Field(None, description="The reference that is kept, where it was sent.")
+    text: str | None = Field(None, description="The text that is kept, where it was sent.")
 
 
 def claims_of(doors: InDoors, key: Authenticated) -> OutsideClaims:
@@ -104,18 +106,18 @@ async def claim(ticket_id: UUID, request: Request, claims: Claims, key: Authenti
 
 @routes.post("/{ticket_id}/settle", responses=problems(401, 403, 404, 415, 422, 503), openapi_extra=bodied(SettleBody))
 async def settle(ticket_id: UUID, request: Request, claims: Claims, doors: InDoors, key: Authenticated) -> Settled:
-    """Say what came of a claim. Saying it again is harmless, also after a 503."""
+    """Say what came of a claim. Saying it again is harmless, also after a 503: what was said first stands."""
     told = parsed(SettleBody, await body_of(request, "application/json", MAX_BYTES))
     try:
         if told.sent:
-            approved = await claims.settle(ticket_id, key.account, delivery=told.delivery, text=told.text)
-            event = delivered(approved, actor=key.account, delivery=told.delivery, text=told.text, clock=doors.clock)
-            await _publish(event, doors)
-        else:
-            await claims.release(ticket_id, key.account)
+            kept = await claims.settle(ticket_id, key.account, delivery=told.delivery, text=told.text)
+            if not kept.told:
+                await _publish(delivered(kept, actor=key.account, clock=doors.clock), doors)
+            return Settled(ticket_id=ticket_id, sent=True, delivery=kept.delivery, text=kept.text)
+        await claims.release(ticket_id, key.account)
     except LookupError:
         raise Refused(404, "this account has no claim on this ticket", field="ticket_id") from None
-    return Settled(ticket_id=ticket_id, sent=told.sent)
+    return Settled(ticket_id=ticket_id, sent=False)
 
 
 async def _publish(event: TicketSettled, doors: Doors) -> None:

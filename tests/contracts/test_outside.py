@@ -20,7 +20,7 @@ from infra.scripted.outside import ScriptedOutsideClaims
 from infra.scripted.queue import ScriptedQueue
 from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import as_role
-from processors.outside import LEFT, leave
+from processors.outside import LEFT, delivered, leave
 from processors.ports import Conversations, ItemState, OutsideClaims, Queue, QueueFilter, SwitchTable
 from processors.queue import Fault, PeopleDesk, Result, approve, edit, reject, resolve, take
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
@@ -102,8 +102,9 @@ async def test_a_reply_is_claimed_once_and_settled_as_often_as_it_is_told(desk: 
     granted = await desk.claims.claim(ticket, "shop", 30)
     assert (granted.status, granted.approved) == ("granted", approved)
     assert (await desk.claims.claim(ticket, "shop", 30)).status == "leased"
-    for _ in range(2):
-        assert await desk.claims.settle(ticket, "shop", delivery="d-1", text=None) == approved
+    first = await desk.claims.settle(ticket, "shop", delivery="d-1", text=None)
+    assert (first.approved, first.delivery, first.text) == (approved, "d-1", approved.draft.text)
+    assert await desk.claims.settle(ticket, "shop", delivery="d-2", text="Other words.") == first
     assert (await desk.claims.claim(ticket, "shop", 30)).status == "sent"
     follow_up = approved.ticket.model_copy(update={"ticket_id": uuid4()})
     transcript = (await desk.router.admit(follow_up)).transcript
@@ -192,3 +193,46 @@ async def test_what_a_person_answered_is_not_claimed(desk: Desk) -> None:
     acted = await edit(item, "mia", "My own words.", desk.acting(ScriptedHelpdesk()), keep=False)
     assert acted.result is Result.DONE
     assert (await desk.claims.claim(ticket, "shop", 30)).status == "sent"
+    with pytest.raises(LookupError):
+        await desk.claims.settle(ticket, "shop", delivery="never", text="Words nobody sent.")
+
+
+async def test_the_event_of_a_delivery_is_the_same_however_often_it_is_told(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    await desk.claims.claim(ticket, "shop", 30)
+    settled = [await desk.claims.settle(ticket, "shop", delivery=name, text=name) for name in ("first", "second")]
+    events = [delivered(kept, actor="shop", clock=SystemClock()) for kept in settled]
+    assert events[0] == events[1]
+    assert (events[0].delivery, events[0].text, events[0].sentences) == ("first", "first", ())
+
+
+async def test_a_helpdesk_that_speaks_late_is_believed_and_ends_the_item(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    await desk.claims.claim(ticket, "shop", 0)
+    item = await desk.taken()
+    await approve(item, "mia", desk.acting(ScriptedHelpdesk()))
+    assert not (await desk.claims.settle(ticket, "shop", delivery="late", text=None)).told
+    found = await desk.queue.get(item)
+    assert found is not None
+    assert found.answered is not None
+    assert (found.answered.state, found.answered.delivery, found.queued.state) == ("sent", "late", ItemState.CLOSED)
+
+
+async def test_what_a_person_found_sent_is_told_once(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    await desk.claims.claim(ticket, "shop", 0)
+    item = await desk.taken()
+    found = await resolve(item, "mia", desk.acting(ScriptedHelpdesk()), sent=True, delivery="seen")
+    assert found.result is Result.DONE
+    kept = await desk.claims.settle(ticket, "shop", delivery="late", text=None)
+    assert (kept.told, kept.delivery) == (True, "seen")
+
+
+async def test_nobody_settles_what_a_person_sent_after_looking(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    await desk.claims.claim(ticket, "shop", 0)
+    item, acting = await desk.taken(), desk.acting(ScriptedHelpdesk())
+    await resolve(item, "mia", acting, sent=False)
+    assert (await approve(item, "mia", acting)).result is Result.DONE
+    with pytest.raises(LookupError):
+        await desk.claims.settle(ticket, "shop", delivery="never", text=None)

@@ -99,10 +99,14 @@ async def test_the_example_claims_delivers_and_settles(kafka_topics: str, databa
         said, _ = await asyncio.wait_for(ran.communicate(), 60)
         async with httpx.AsyncClient(base_url=address, headers={"Authorization": "Bearer s"}) as client:
             again = await client.post(f"/v1/claims/{ticket}", json={})
+            other = {"sent": True, "delivery": "other", "text": "Other words."}
+            settled = await client.post(f"/v1/claims/{ticket}/settle", json=other)
     assert ran.returncode == 0
     assert approved.draft.text in said.decode()
     assert (again.status_code, again.json()["detail"]) == (409, "sent")
-    sent = outcomes(kafka_topics)[-1]
+    assert (settled.status_code, settled.json()["text"]) == (200, approved.draft.text)
+    first, sent = outcomes(kafka_topics)[-2:]
+    assert sent == first
     assert (sent.outcome, sent.actor, sent.delivery) == (Outcome.SENT, "shop", f"sent-{approved.idempotency_key}")
 
 
