@@ -415,7 +415,8 @@ class Hold(StrEnum):
     HELD = "held"  # by another person; the detail is their name
     NOT_HELD = "not_held"  # by anybody: take it first
     CLOSED = "closed"  # before; the detail is who closed it
-    SENDING = "sending"  # its holder sends a reply at this moment
+    SENDING = "sending"  # its reply is being sent at this moment; the detail is by whom
+    ANSWERED = "answered"  # its reply went out: it can't be rejected any more
     NOT_PARKED = "not_parked"  # nothing suggests that it may have been sent
     UNKNOWN = "unknown"  # no such item
 
@@ -465,7 +466,10 @@ class Queue(Protocol):
         ...
 
     async def close(self, item_id: UUID, act: TicketSettled, *, give_back: bool) -> QueueAnswer:
-        """End an item the actor holds, or whose reply they sent; the act's outcome says as what."""
+        """End an item the actor holds, or whose reply they sent; the act's outcome says as what.
+
+        Not while its reply is being sent; and what was answered is not rejected.
+        """
         ...
 
     async def unpark(self, item_id: UUID, person: str, act: TicketSettled | None) -> QueueAnswer:

@@ -46,11 +46,11 @@ class Result(StrEnum):
     NOT_HELD = "not_held"  # take it first
     CLOSED = "closed"  # somebody ended it before; the detail is who
     UNKNOWN = "unknown"  # no such item
-    SENDING = "sending"  # its holder sends a reply at this moment
+    SENDING = "sending"  # its reply is being sent at this moment; the detail is by whom
     NOT_PARKED = "not_parked"  # nothing suggests that it may have been sent
     NO_DRAFT = "no_draft"  # there is nothing to approve: write an answer
     NO_TICKET = "no_ticket"  # the message could not be read, or was never admitted: nobody to answer here
-    ANSWERED = "answered"  # another reply to this revision went out before; this one did not
+    ANSWERED = "answered"  # a reply to this revision went out before; what was asked for was not done
     SUPERSEDED = "superseded"  # the customer has written again: answer that
     PARKED = "parked"  # it may have been sent
     REFUSED = "refused"  # it was not sent, for good
@@ -323,7 +323,7 @@ def diff(draft: str, text: str) -> str:
 async def reject(
     item_id: UUID, person: str, fault: Fault, desk: PeopleDesk, *, note: str = "", keep: bool = False
 ) -> Acted:
-    """Close the item without a reply.
+    """Close the item without a reply: not while one is being sent, nor after it.
 
     Raises:
         DependencyDown: Postgres does not answer.

@@ -13,6 +13,7 @@ from processors.ports import (
     Hold,
     Holder,
     Item,
+    ItemKind,
     ItemState,
     QueueAnswer,
     QueueCount,
@@ -22,7 +23,7 @@ from processors.ports import (
     QueueStats,
 )
 from processors.queue import OUTSIDE, case_of
-from schemas.outcome import TicketSettled
+from schemas.outcome import Outcome, TicketSettled
 
 LEFT_AFTER = timedelta(minutes=1)
 DONE = QueueAnswer(Hold.DONE)
@@ -125,6 +126,8 @@ class ScriptedQueue:
         sent = item is not None and self._sent_by(item, act.actor)
         if item is None or (obstacle and not (sent and obstacle.hold in (Hold.HELD, Hold.NOT_HELD))):
             return obstacle or QueueAnswer(Hold.UNKNOWN)
+        if (answering := self._answering(item, act.outcome)) is not None:
+            return answering
         self._state.held.pop(item.key, None)
         self._state.closed[item.key] = (act.actor, act.outcome, self._clock.now())
         if give_back:
@@ -182,6 +185,19 @@ class ScriptedQueue:
     def _sent_by(self, item: Item, person: str) -> bool:
         claimed = self._state.claims.get((item.conversation, item.revision))
         return claimed is not None and (claimed.state, claimed.request.actor) == ("sent", person)
+
+    def _answering(self, item: Item, outcome: Outcome) -> QueueAnswer | None:
+        """Why its reply keeps an item from being closed so."""
+        claimed = self._state.claims.get((item.conversation, item.revision))
+        if claimed is None:
+            return None
+        actor = claimed.request.actor
+        if claimed.state == "claimed" and claimed.until > self._clock.monotonic():
+            return QueueAnswer(Hold.SENDING, "the helpdesk" if claimed.outside else actor)
+        about_another = item.kind in (ItemKind.CONFLICT, ItemKind.DEAD)
+        if claimed.state == "sent" and outcome is Outcome.REJECTED and not about_another:
+            return QueueAnswer(Hold.ANSWERED, f"by {actor}: resolve it as sent")
+        return None
 
     def _state_of(self, claimed: Claimed | None) -> str:
         """A claim's state; one of a helpdesk outside is as good as parked past its lease."""

@@ -236,3 +236,13 @@ async def test_nobody_settles_what_a_person_sent_after_looking(desk: Desk) -> No
     assert (await approve(item, "mia", acting)).result is Result.DONE
     with pytest.raises(LookupError):
         await desk.claims.settle(ticket, "shop", delivery="never", text=None)
+
+
+async def test_a_reply_the_helpdesk_is_sending_is_not_rejected(desk: Desk) -> None:
+    ticket = (await left(desk)).ticket.ticket_id
+    await desk.claims.claim(ticket, "shop", 30)
+    item, acting = await desk.taken(), desk.acting(ScriptedHelpdesk())
+    acted = await reject(item, "mia", Fault.FACT, acting)
+    assert (acted.result, acted.detail) == (Result.SENDING, "the helpdesk")
+    await desk.claims.release(ticket, "shop")
+    assert (await reject(item, "mia", Fault.FACT, acting)).result is Result.DONE

@@ -310,6 +310,27 @@ class TestClosing:
         await desk.queue.take(item, act(Outcome.TAKEN_OVER, "ben"), from_person="mia")
         assert await desk.queue.close(item, APPROVE, give_back=True) == DONE
 
+    async def test_an_item_is_not_closed_while_its_reply_is_on_its_way(self, desk: Desk) -> None:
+        item = await desk.open()
+        await desk.queue.take(item, TAKE)
+        await desk.claim("mia")
+        sending = QueueAnswer(Hold.SENDING, "mia")
+        assert await desk.queue.close(item, act(Outcome.REJECTED), give_back=True) == sending
+        await desk.people.release_claim(f"{ticket().ticket_id}:1")
+        assert await desk.queue.close(item, act(Outcome.REJECTED), give_back=True) == DONE
+
+    @pytest.mark.parametrize("kind", ItemKind)
+    async def test_what_was_answered_is_not_rejected(self, desk: Desk, kind: ItemKind) -> None:
+        item = await desk.open(kind=kind)
+        await desk.queue.take(item, TAKE)
+        await desk.claim("mia")
+        await desk.people.mark_sent(f"{ticket().ticket_id}:1", delivery="d-1", text="Sent.")
+        about_another = kind in (ItemKind.CONFLICT, ItemKind.DEAD)
+        expected = DONE if about_another else QueueAnswer(Hold.ANSWERED, "by mia: resolve it as sent")
+        assert await desk.queue.close(item, act(Outcome.REJECTED), give_back=True) == expected
+        if not about_another:
+            assert await desk.queue.close(item, APPROVE, give_back=True) == DONE
+
     async def test_a_reply_that_was_certainly_not_sent_may_be_claimed_again(self, desk: Desk) -> None:
         item = await desk.open()
         await desk.queue.take(item, TAKE)
