@@ -31,10 +31,10 @@ def mail(text: str, sender: str, **headers: str) -> EmailMessage:
 
 
 def test_a_plain_question_is_answered_with_its_source(stack: Stack) -> None:
-    ticket = stack.send("How long do I have to return something I bought?")
+    ticket = stack.send("How much does express delivery cost?")
     state = stack.outcome(ticket)
     assert state["outcome"] == Outcome.SENT, state
-    assert "45 days" in state["text"]
+    assert "$12.95" in state["text"]
     assert stack.replies(ticket) == [state["text"]]
 
 
@@ -100,7 +100,7 @@ def test_the_same_mail_without_proof_shows_no_record(stack: Stack) -> None:
 
 def test_an_auto_reply_is_never_answered(stack: Stack) -> None:
     sender = f"{uuid4().hex}@example.com"
-    ticket = stack.mail(mail("How long do I have to return something?", sender, Auto_Submitted="auto-replied"))
+    ticket = stack.mail(mail("How much does express delivery cost?", sender, Auto_Submitted="auto-replied"))
     assert stack.outcome(ticket)["outcome"] in (Outcome.SUGGESTED, Outcome.HANDED_OFF)
     assert stack.mails(sender) == []
 
@@ -157,7 +157,7 @@ def test_the_example_for_producers_runs_as_documented(stack: Stack) -> None:
 
 
 def test_the_switch_stops_replies_and_arming_lets_them_go_again(stack: Stack) -> None:
-    question = "How long do I have to return something I bought?"
+    question = "How much does express delivery cost?"
     stack.command("switch", "off", "--why", "drill")
     try:
         stopped = stack.send(question)
@@ -169,13 +169,13 @@ def test_the_switch_stops_replies_and_arming_lets_them_go_again(stack: Stack) ->
 
 
 def test_a_scope_stops_only_its_own_intent(stack: Stack) -> None:
-    stack.command("switch", "suggest", "--scope", "intent:return_policy", "--why", "policy changes")
+    stack.command("switch", "suggest", "--scope", "intent:shipping_cost", "--why", "prices change")
     try:
-        held = stack.send("How long do I have to return something I bought?")
+        held = stack.send("How much does express delivery cost?")
         assert stack.outcome(held)["outcome"] == Outcome.SUGGESTED
-        assert stack.outcome(stack.send("What does standard delivery cost?"))["outcome"] == Outcome.SENT
+        assert stack.outcome(stack.send("How long does standard delivery take?"))["outcome"] == Outcome.SENT
     finally:
-        stack.command("switch", "auto", "--scope", "intent:return_policy", "--why", "they have changed")
+        stack.command("switch", "auto", "--scope", "intent:shipping_cost", "--why", "they have changed")
 
 
 def test_nothing_is_lost_or_doubled_when_the_worker_is_killed(stack: Stack) -> None:
@@ -189,7 +189,7 @@ def test_nothing_is_lost_or_doubled_when_the_worker_is_killed(stack: Stack) -> N
 
 
 def test_a_ticket_can_be_traced_from_door_to_outcome(stack: Stack) -> None:
-    ticket = stack.send("How long do I have to return something I bought?")
+    ticket = stack.send("How much does express delivery cost?")
     stack.outcome(ticket)
     shown = stack.command("trace", str(ticket), "--json")
     for topic in ("tickets.inbound", "tickets.router", "tickets.retrieval", "tickets.resolution", "tickets.outcome"):

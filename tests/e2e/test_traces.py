@@ -4,9 +4,10 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.conftest import Stack, eventually
+from tests.e2e.conftest import PORTS, Stack, eventually
 
 PATH = ["ingress", "router", "retrieval", "resolution", "gate", "outcome"]
+METRICS = (PORTS["SLUICE_WORKER_PORT"], PORTS["SLUICE_EDGE_METRICS_PORT"])
 CANARY = "canary-55e1"
 CALLER = f"00-{'a' * 32}-{'b' * 16}-01"
 
@@ -38,7 +39,7 @@ def test_no_span_metric_or_log_line_holds_what_a_customer_wrote(stack: Stack, re
     mail = f"My name is {CANARY}, my address {CANARY}@example.com. I want a refund of $900, says {CANARY}."
     ticket = str(stack.send(mail, subject=CANARY, sender=f"{CANARY}@example.com", conversation=CANARY))
     eventually(lambda: trace_of(receiver, ticket))
-    metrics = [httpx.get(f"http://127.0.0.1:{port}/metrics").text for port in (18701, 18702)]
+    metrics = [httpx.get(f"http://127.0.0.1:{port}/metrics").text for port in METRICS]
     assert all("sluice_" in text for text in metrics)
     logs = [path.read_text(errors="replace") for path in stack.logs()]
     assert logs
@@ -47,6 +48,6 @@ def test_no_span_metric_or_log_line_holds_what_a_customer_wrote(stack: Stack, re
 
 
 def test_the_lag_of_every_stage_is_told_by_the_broker(stack: Stack) -> None:
-    told = httpx.get("http://127.0.0.1:18701/metrics").text
+    told = httpx.get(f"http://127.0.0.1:{METRICS[0]}/metrics").text
     for stage in PATH[1:]:
         assert f'sluice_lag{{stage="{stage}"}}' in told
