@@ -19,6 +19,8 @@ UNKNOWN = "unknown"  # the intent of a ticket that no classifier has read
 MAX_PARTS = 30  # sentences; who says more is read by a person
 COVERED = 0.5  # P(a part is about what may be answered) from which it is taken for that
 SAME_TOPIC = 0.2  # P(a part is about the same as the whole) from which it is taken for that
+ADDED = 0.55  # P(topic) of a statement after the question from which it is a matter of its own
+CONTEXT = 0.9  # the same of one before the question, which mostly leads up to it
 ELLIPTIC = 3  # words; a question of no more ("After how long?") leans on the sentence before it
 NOTHING = ("", UNKNOWN, "out_of_scope")  # a part of no topic is unsure: by itself it is no reason to hand over
 SHORT = 40  # characters; a shorter message is read together with the one before it
@@ -205,7 +207,8 @@ def _limit_of(
     alike = _alike(own, ticket, policy)
     known = own.in_scope >= least.min_in_scope
     named = own.intent not in NOTHING and band is Band.ESCALATE
-    if is_aside(part.text) and not (named and known):
+    vague = own.intent in NOTHING or not known or own.confidence < least.min_confidence
+    if vague and is_aside(part.text):
         return None
     if named and known and own.agreed and own.confidence >= least.sure_confidence:
         return _Limit(band, line, f"a part of it is {own.intent.replace('_', ' ')}: {_quoted(part.text)}")
@@ -214,11 +217,13 @@ def _limit_of(
     answered = alike if band is Band.AUTO else 1 - alike
     if not (answered >= COVERED and known):
         return _Limit(Band.SUGGEST, "unsure_part", f"unsure what a part of it is about: {_quoted(part.text)}")
-    if part.asks and len(part.text.split()) > ELLIPTIC and own.intent != found.intent:
-        same = dict(own.alternatives).get(found.intent, 0.0)
-        if not same >= SAME_TOPIC:
-            topic = own.intent.replace("_", " ")
-            return _Limit(Band.SUGGEST, "second_question", f"asks about {topic} too: {_quoted(part.text)}")
+    if own.intent == found.intent or dict(own.alternatives).get(found.intent, 0.0) >= SAME_TOPIC:
+        return None
+    topic = own.intent.replace("_", " ")
+    if part.asks and len(part.text.split()) > ELLIPTIC:
+        return _Limit(Band.SUGGEST, "second_question", f"asks about {topic} too: {_quoted(part.text)}")
+    if not part.asks and own.confidence >= (ADDED if part.after_question else CONTEXT):
+        return _Limit(Band.SUGGEST, "second_topic", f"speaks of {topic} too: {_quoted(part.text)}")
     return None
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from processors.folding import fold
 
@@ -29,7 +29,8 @@ _UNDER = (  # what a sentence goes on after
 )
 _RUN_ON = re.compile(  # a new sentence without a sign before it
     "".join(rf"(?<!\b{word})" for word in _UNDER.split())
-    + r"\s+(?=(?:i'm|im|i am|i'll|i will|i'd|i've|i want|i need|i think|i told|i no|i don'?t|please|pls|is there|are"
+    + r"\s+(?=(?:i'm|im|i am|i'll|i will|i'd|i've|i want|i need|i think|i told|i no|i don'?t|please|pls|do you|send"
+    r" me|there is|there are|there'?s|why was|why is|why did|what do you|is there|are"
     r" you"
     r"|get me|give me|let me|stop|remove|close|delete|end|drop|purge|scrap|terminate|refund)\s)",
     re.IGNORECASE,
@@ -37,7 +38,8 @@ _RUN_ON = re.compile(  # a new sentence without a sign before it
 _ASKS = re.compile(
     r"\?|^(?:(?:and|also|but|so|then|please|plz|pls|hi|hello|hey)[, ]+)*(?:what|whats|what's|when|where|wheres|why|how|"
     r"which|who|whose|can|could|do|does|did|is|are|will|would|may|should|tell|give|send|explain|let me know|i want|"
-    r"i need|i'd like|i would like|we want|we need|please|status|any|news|track|update|about)\b"
+    r"i need|i'd like|i would like|we want|we need|please|write|show|find|forget|"
+    r"help|confirm|check|look|status|any|news|track|update|about)\b"
 )
 _ENGLISH = frozenset(  # words that few other languages write alike
     """the my is it its it's this that that's these those of you your are have has what what's when when's where
@@ -87,6 +89,7 @@ class Segment:
 
     text: str
     asks: bool  # whether it is worded as a question or a request
+    after_question: bool = False  # whether a question or request stands before it in the body
     title: bool = False  # a name for the matter or the writer rather than a sentence: too little to be unsure about
 
 
@@ -96,7 +99,9 @@ def segments(subject: str, body: str) -> tuple[Segment, ...]:
     heads = [_segment(subject, title=len(subject.split()) <= TITLE_WORDS)] if subject.strip() else []
     last = {place for place in range(len(sentences)) if place >= len(sentences) - 2}
     tails = [_segment(text, title=place in last and _is_name(text)) for place, text in enumerate(sentences)]
-    return tuple(dict.fromkeys((*heads, *tails)))
+    asked = next((place for place, part in enumerate(tails) if part.asks), len(tails))
+    tails[asked + 1 :] = [replace(part, after_question=True) for part in tails[asked + 1 :]]
+    return tuple({part.text: part for part in (*heads, *tails)}.values())
 
 
 def clauses(text: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """A ticket is judged part by part: an easy question answers for nothing that stands beside it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -70,15 +71,23 @@ class ByWords:
     prompt_hash = None
     topics = {"express": "shipping_cost", "size": "size_guide", "scrap": "account_closure"}  # noqa: RUF012 - never changed
 
+    def __init__(self, sizes: Classification) -> None:
+        self.sizes = sizes
+
     async def classify(self, text: str) -> Classification:
         """The first topic whose word is in the text."""
+        if "size" in text.lower() and "express" not in text.lower():
+            return self.sizes
         topic = next((topic for word, topic in self.topics.items() if word in text.lower()), None)
         if topic:
             return Classification(topic, 0.95, 0.95, agreed=True, model=self.name)
         return Classification("out_of_scope", 0.9, 0.1, agreed=True, model=self.name)
 
 
-async def routed(body: str, subject: str = "") -> Route:
+SIZES = Classification("size_guide", 0.95, 0.95, agreed=True, model="by-words")
+
+
+async def routed(body: str, subject: str = "", sizes: Classification = SIZES) -> Route:
     ticket = TicketReceived(
         ticket_id=uuid4(),
         conversation="c1",
@@ -92,7 +101,7 @@ async def routed(body: str, subject: str = "") -> Route:
         received_at=NOW,
     )
     admission = Admission(revision=1, customer_id="cus_1", owner="bot")
-    return await route(ticket, admission, policy=POLICY, classifier=ByWords())
+    return await route(ticket, admission, policy=POLICY, classifier=ByWords(sizes))
 
 
 @pytest.mark.parametrize(
@@ -101,6 +110,7 @@ async def routed(body: str, subject: str = "") -> Route:
         ("Scrap whatever I have here.", Band.ESCALATE, "intents.account_closure"),
         ("You are the worst.", Band.SUGGEST, "unsure_part"),
         ("Which size do I need for it?", Band.SUGGEST, "second_question"),
+        ("My size was wrong by the way.", Band.SUGGEST, "second_topic"),
         ("Ik stap naar hem toe.", Band.SUGGEST, "part_language"),
         ("Please scrap it, whatever it is", Band.ESCALATE, "intents.account_closure"),
     ],
@@ -117,6 +127,13 @@ async def test_what_stands_beside_an_easy_question_counts(beside: str, band: Ban
 )
 async def test_courtesies_and_asides_do_not_keep_an_answer_back(body: str) -> None:
     assert (await routed(body)).band is Band.AUTO
+
+
+async def test_what_leads_up_to_the_question_may_be_of_another_topic() -> None:
+    led = replace(SIZES, confidence=0.7)
+    assert (await routed(f"My size was wrong. {EASY}", sizes=led)).band is Band.AUTO
+    assert (await routed(f"{EASY} My size was wrong.", sizes=led)).rule == "second_topic"
+    assert (await routed(f"My size was wrong. {EASY}")).rule == "second_topic"
 
 
 async def test_the_subject_is_a_part_too() -> None:
