@@ -72,6 +72,9 @@ RULES = (
             r"\b(?:do ?n[o']?t|do not|can ?n[o']?t|cannot|no longer) see (?:a|any|the) (?:point|reason|way out|future"
             r"|hope)\b"
             r"|\bcan ?n[o']?t (?:do this|take (?:it|this)|bear (?:it|this)|live like this|live) any ?(?:more|longer)\b",
+            r"\bno (?:reason|point|sense) (?:for me )?(?:to|in) (?:keep|carry|go)(?:ing)? (?:going|on|living)\b"
+            r"|\b(?:nobody|no one)"
+            r" would (?:notice|care|miss me)\b",
             r"\bjump(?:ing)? off (?:a|the) (?:bridge|roof|building)|\b(?:hang|shoot|drown|poison|starve) my ?self\b"
             r"|\bmy"
             r" (?:suicide|last (?:day|night|message|goodbye))\b|\bno longer (?:want|wish) to (?:live|be here|exist)\b"
@@ -92,6 +95,9 @@ RULES = (
         "personal_injury",
         "tells of an injury, a death, or of a product that endangers somebody",
         _any(
+            rf"\b(?:gave|give|given|got|get) (?:me|him|her|us|them|my {_RELATION}) (?:\w+ )?(?:\w+ )?(?:shock|burns?"
+            rf"|rash|cut)\b"
+            r"|\b(?:cut|hurt|burn(?:ed|t)|injured|scalded|stabbed) (?:my|him|her|them|your|our)sel(?:f|ves)\b",
             rf"\b{_RELATION} (?:\w+ )?(?:died|passed away|is dead|is dying)\b|\bbereave|\bfuneral\b",
             r"\b(?:injur(?:y|ed|ies|ing)|wounded|bleed(?:ing|s)?|bled|hospitali[sz]\w+|ambulance|concussion"
             r"|unconscious|paramedics?"
@@ -261,6 +267,9 @@ RULES = (
             r"|placed)\b",
             r"gehackt|betrug|\bfremder? zugriff|identitatsdiebstahl|hackeado|estafa|fraude|suplantacion|pirate\w*"
             r" (?:mon|votre) compte",
+            r"\b(?:orders?|purchases?|charges?|payments?|transactions?) (?:that |which )?(?:i|we) (?:know nothing|do"
+            r" ?n[o']?t know"
+            r"|never heard|have no idea|am unaware)\b",
         ),
     ),
     Rule(

@@ -17,6 +17,7 @@ FIRES = {
         "I don't see a point any more",
         "ich will sterben",
         "je veux mourir",
+        "there is no reason for me to keep going",
         "quiero morir",
         "хочу умереть",
     ),
@@ -27,6 +28,8 @@ FIRES = {
         "The stove exploded and burned my kitchen down",
         "I ended up in hospital",
         "My father died last week.",
+        "the lamp gave my daughter a shock",
+        "my wife cut herself badly on the frame",
     ),
     "legal_threat": (
         "I will have you prosecuted",
@@ -49,6 +52,7 @@ FIRES = {
     ),
     "security_incident": (
         "my card got cloned",
+        "there are purchases I know nothing about",
         "I think my details were nicked",
         "somebody is buying things with my card",
         "why do I see another name in my account",
