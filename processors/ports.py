@@ -377,6 +377,8 @@ class QueueFilter:
     channel: Channel | None = None
     intent: str | None = None
     limit: int = 50
+    ticket_id: UUID | None = None
+    after: UUID | None = None  # the last item of the page before; after an unknown one there are none
 
 
 @dataclass(frozen=True)
@@ -450,7 +452,9 @@ class Queue(Protocol):
 
     async def get(self, item_id: UUID) -> QueueItem | None: ...
 
-    async def named(self, prefix: str) -> tuple[UUID, ...]: ...  # the items whose id begins so, two at most
+    async def named(self, prefix: str) -> tuple[UUID, ...]:
+        """The items whose id begins so, two at most; none where it is less than four characters, or of no id."""
+        ...
 
     async def stats(self) -> QueueStats: ...
 

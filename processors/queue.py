@@ -7,6 +7,7 @@ and published after it (`announce`); done again by the same person, it changes n
 
 import difflib
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,7 @@ from schemas.resolution import Sentence
 
 MAX_REPLY = 20_000  # characters
 MAX_NAME = 80
+ITEM_NAME = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}")  # an item's id, or the beginning of it
 OUTSIDE = "outside"  # said of a reply that a helpdesk outside may have sent
 PARKED = "it may have been sent: look in the helpdesk, then resolve it as sent or not sent"
 

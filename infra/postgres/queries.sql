@@ -74,6 +74,10 @@ where (cardinality(%(kinds)s::text[]) = 0 or i.kind = any (%(kinds)s))
     and (%(person)s::text is null or i.held_by = %(person)s or (i.state <> 'closed' and c.person = %(person)s))
     and (%(channel)s::text is null or i.channel = %(channel)s)
     and (%(intent)s::text is null or i.intent = %(intent)s)
+    and (%(ticket)s::uuid is null or i.ticket_id = %(ticket)s)
+    and (%(after)s::uuid is null or (coalesce(i.due_at, 'infinity'), i.opened_at, i.item_id) > (
+        select coalesce(due_at, 'infinity'), opened_at, item_id from item where item_id = %(after)s
+    ))
 order by i.due_at nulls last, i.opened_at, i.item_id
 limit %(limit)s;
 

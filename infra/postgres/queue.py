@@ -19,6 +19,7 @@ from processors.ports import (
     QueueItem,
     QueueStats,
 )
+from processors.queue import ITEM_NAME
 from schemas.ingress import Channel
 from schemas.outcome import Outcome, TicketSettled
 
@@ -38,6 +39,8 @@ class PostgresQueue:
             "channel": wanted.channel and wanted.channel.value,
             "intent": wanted.intent and storable(wanted.intent),
             "limit": wanted.limit,
+            "ticket": wanted.ticket_id,
+            "after": wanted.after,
         }
         return tuple(_queued(row) for row in await fetch(self._pool, "queue_list", parameters))
 
@@ -48,7 +51,9 @@ class PostgresQueue:
 
     async def named(self, prefix: str) -> tuple[UUID, ...]:
         """The items whose id begins so, two at most."""
-        rows = await fetch(self._pool, "queue_named", {"prefix": prefix.replace("%", "").replace("_", "")})
+        if not ITEM_NAME.fullmatch(prefix):
+            return ()
+        rows = await fetch(self._pool, "queue_named", {"prefix": prefix})
         return tuple(row["item_id"] for row in rows)
 
     async def stats(self) -> QueueStats:

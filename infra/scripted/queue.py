@@ -22,7 +22,7 @@ from processors.ports import (
     QueueItem,
     QueueStats,
 )
-from processors.queue import OUTSIDE, case_of
+from processors.queue import ITEM_NAME, OUTSIDE, case_of
 from schemas.outcome import Outcome, TicketSettled
 
 LEFT_AFTER = timedelta(minutes=1)
@@ -43,8 +43,11 @@ class ScriptedQueue:
 
     async def list(self, wanted: QueueFilter) -> tuple[Queued, ...]:
         """The items that match, those due first at the top."""
-        found = [queued for queued in self._all() if _matches(queued, wanted)]
-        found.sort(key=lambda queued: (queued.due_at is None, queued.due_at or queued.opened_at, queued.opened_at))
+        everything = sorted(self._all(), key=_place)
+        last = next((_place(queued) for queued in everything if queued.item_id == wanted.after), None)
+        if wanted.after is not None and last is None:
+            return ()
+        found = [q for q in everything if _matches(q, wanted) and (last is None or _place(q) > last)]
         return tuple(found[: wanted.limit])
 
     async def get(self, item_id: UUID) -> QueueItem | None:
@@ -57,7 +60,8 @@ class ScriptedQueue:
 
     async def named(self, prefix: str) -> tuple[UUID, ...]:
         """The items whose id begins so, two at most."""
-        return tuple(found for found, _ in self._state.items.values() if str(found).startswith(prefix))[:2]
+        named = bool(ITEM_NAME.fullmatch(prefix))
+        return tuple(found for found, _ in self._state.items.values() if named and str(found).startswith(prefix))[:2]
 
     async def stats(self) -> QueueStats:
         """The queue in figures."""
@@ -259,6 +263,11 @@ class ScriptedQueue:
         return Answered(self._state_of(claimed), actor, claimed.delivery, text)
 
 
+def _place(queued: Queued) -> tuple[bool, datetime, datetime, UUID]:
+    """Where it stands in the list."""
+    return queued.due_at is None, queued.due_at or queued.opened_at, queued.opened_at, queued.item_id
+
+
 def _matches(queued: Queued, wanted: QueueFilter) -> bool:
     theirs = queued.held_by == wanted.person or (
         queued.state is not ItemState.CLOSED and queued.person == wanted.person
@@ -269,4 +278,5 @@ def _matches(queued: Queued, wanted: QueueFilter) -> bool:
         and (wanted.person is None or theirs)
         and wanted.channel in (None, queued.channel)
         and wanted.intent in (None, queued.intent)
+        and wanted.ticket_id in (None, queued.ticket_id)
     )

@@ -88,7 +88,9 @@ class ListQuery(BaseModel):
     mine: bool = False
     channel: Channel | None = None
     intent: str | None = None
+    ticket: UUID | None = None
     limit: int = Field(50, ge=1, le=1000)
+    after: UUID | None = Field(None, description="The last item of the page before.")
 
 
 class Count(BaseModel):
@@ -203,7 +205,7 @@ async def list_items(
     """List what waits, overdue first. Without `state`, open and held items."""
     states = asked.state or QueueFilter.states
     mine = person if asked.mine else None
-    wanted = QueueFilter(asked.kind, states, mine, asked.channel, asked.intent, asked.limit)
+    wanted = QueueFilter(asked.kind, states, mine, asked.channel, asked.intent, asked.limit, asked.ticket, asked.after)
     now = doors.clock.now()
     return [ItemLine(**_line(queued, now)) for queued in await desk.queue.list(wanted)]
 

@@ -133,6 +133,8 @@ FILTERS = [
     (QueueFilter(channel=Channel.API, intent="gift_card"), {1, 2}),
     (QueueFilter(intent="other"), set()),
     (QueueFilter(limit=1), {1}),
+    (QueueFilter(ticket_id=ticket(2).ticket_id), {2}),
+    (QueueFilter(after=UUID(int=0)), set()),
 ]
 
 
@@ -149,6 +151,14 @@ class TestLooking:
         items = {number: await desk.open(number, f"k{number}", hours=due) for number, due in hours.items()}
         listed = [queued.item_id for queued in await desk.queue.list(QueueFilter())]
         assert listed == [items[number] for number in (3, 4, 2, 1)]
+
+    async def test_the_list_goes_on_after_an_item(self, desk: Desk) -> None:
+        hours = {1: None, 2: 5.0, 3: -2.0, 4: 1.0, 5: None}
+        items = {number: await desk.open(number, f"k{number}", hours=due) for number, due in hours.items()}
+        listed: list[UUID] = []
+        while page := await desk.queue.list(QueueFilter(limit=2, after=listed[-1] if listed else None)):
+            listed += [queued.item_id for queued in page]
+        assert listed == [items[number] for number in (3, 4, 2, 1, 5)]
 
     async def test_the_list_is_filtered(self, desk: Desk) -> None:
         kinds = {1: ItemKind.SUGGEST, 2: ItemKind.PARKED, 3: ItemKind.HANDOFF}
@@ -188,7 +198,13 @@ class TestLooking:
     async def test_an_item_is_found_by_the_beginning_of_its_id(self, desk: Desk) -> None:
         item = await desk.open()
         assert await desk.queue.named(str(item)[:8]) == (item,)
-        assert await desk.queue.named("no such") == ()
+        assert await desk.queue.named(str(item)) == (item,)
+
+    @pytest.mark.parametrize("name", ["", "%%", "%%%%", "____", "abc", "no such", "-", "--------"])
+    async def test_what_is_no_beginning_of_an_id_names_nothing(self, desk: Desk, name: str) -> None:
+        await desk.open()
+        assert await desk.queue.named(name) == ()
+        assert await desk.queue.named(name + str(await desk.open())[:3]) == ()
 
     async def test_the_figures_count_what_waits_and_who_has_it(self, desk: Desk) -> None:
         items = [await desk.open(number, f"k{number}", hours=number - 2.5) for number in (1, 2, 3)]

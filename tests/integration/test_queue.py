@@ -301,6 +301,39 @@ async def test_of_agents_who_take_at_once_over_http_one_wins_and_answers(
     assert told == [("taken_over", winner), ("edited", winner)]
 
 
+async def test_the_list_is_read_by_ticket_and_by_page_over_http(
+    office: Office, database: str, kafka_topics: str
+) -> None:
+    items = [str(await office.open(number, "k")) for number in (1, 2, 3)]
+    async with edge(kafka_topics, database) as client:
+        for asked, found in [
+            ({"ticket": str(ticket_of(2, "k").ticket_id)}, items[1:2]),
+            ({"limit": "2"}, items[:2]),
+            ({"limit": "2", "after": items[1]}, items[2:]),
+            ({"after": str(ticket_of(1, "k").ticket_id)}, []),
+        ]:
+            answer = await client.get("/v1/queue", params=asked, headers=key_of("mia"))
+            assert [line["item_id"] for line in answer.json()] == found, (asked, answer.text)
+
+
+async def test_of_an_answer_and_a_rejection_at_once_only_one_ends_the_item(
+    office: Office, database: str, kafka_topics: str
+) -> None:
+    async with edge(kafka_topics, database) as client:
+        for number in range(5):
+            path = f"/v1/queue/{await office.open(1, f'k{number}')}"
+            await client.post(f"{path}/take", headers=key_of("mia"))
+            acts: dict[str, dict[str, str]] = {"approve": {}, "reject": {"reason": "fact"}}
+            answers = await asyncio.gather(
+                *(client.post(f"{path}/{name}", headers=key_of("mia"), json=body) for name, body in acts.items())
+            )
+            ended = dict(zip(acts, (answer.status_code == 200 for answer in answers), strict=True))
+            assert sorted(ended.values()) == [False, True], [answer.text for answer in answers]
+            told = (await client.get(path, headers=key_of("mia"))).json()
+            kept = (told["answered_as"], told["closed_as"])
+            assert kept == (("sent", "approved") if ended["approve"] else (None, "rejected"))
+
+
 async def test_tickets_are_taken_while_the_queues_database_is_away(kafka_topics: str) -> None:
     async with edge(kafka_topics, "postgresql://nobody@127.0.0.1:1/sluice") as client:
         taken = await client.post("/v1/tickets", json={"body": "Where is it?"}, headers={"X-API-Key": "s"})
