@@ -27,7 +27,7 @@ from sluice.terminal import (
     fail,
     print_json,
     read_settings,
-    run,
+    run_and_leave,
     show,
     stderr,
     verbatim,
@@ -59,7 +59,7 @@ def show_switch(as_json: AsJson = False) -> None:
       sluice switch show --json
     """
     _hush()
-    topic, table = run(look(read_settings()))
+    topic, table = run_and_leave(look(read_settings()))
     missed = [path for path in (topic, table) if isinstance(path, Missed)]
     if len(missed) == 2:
         fail(f"neither path answers: {missed[0]}; {missed[1]}. `sluice doctor` says what is reachable", DOWN)
@@ -162,7 +162,7 @@ def _set(scope: str, state: SwitchState, why: str, actor: str, *, force: bool, a
         fail(str(error), USAGE)
     if not force:
         _check(settings, wanted, state)
-    written = run(set_switch(settings, wanted, state, why=reason, actor=actor.strip() or _account()))
+    written = run_and_leave(set_switch(settings, wanted, state, why=reason, actor=actor.strip() or _account()))
     if as_json:
         print_json(vars(written))
     else:
@@ -170,7 +170,7 @@ def _set(scope: str, state: SwitchState, why: str, actor: str, *, force: bool, a
     for missed in written.missed:
         stderr.print(verbatim(f"by one path only, which is enough: {missed}", "yellow"), soft_wrap=True)
     if wanted.kind is ScopeKind.CUSTOMER and state is not SwitchState.AUTO:
-        asyncio.run(_warn_of_unknown(settings, wanted.value))
+        run_and_leave(_warn_of_unknown(settings, wanted.value))
 
 
 def _check(settings: Settings, scope: Scope, state: SwitchState) -> None:
@@ -180,7 +180,7 @@ def _check(settings: Settings, scope: Scope, state: SwitchState) -> None:
     except Unchecked as error:
         stderr.print(verbatim(f"{scope} was not checked: {error}", "yellow"), soft_wrap=True)
         return
-    if wrong is None or (state is SwitchState.AUTO and run(_is_set(settings, scope))):
+    if wrong is None or (state is SwitchState.AUTO and run_and_leave(_is_set(settings, scope))):
         return
     fail(f"scope '{scope}': {wrong} (--force takes it as it is)", USAGE)
 

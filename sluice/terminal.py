@@ -10,7 +10,9 @@ import logging
 import sys
 import unicodedata
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
+from threading import Thread
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -25,6 +27,7 @@ from processors.errors import DependencyDown, SluiceError
 T = TypeVar("T")
 
 WRONG, USAGE, DOWN = 1, 2, 3
+ENDS_WITHIN = 1.0  # seconds for what a command leaves behind
 
 console = Console()
 stderr = Console(stderr=True)
@@ -101,6 +104,32 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # a line for every try; the error says it once
     with explained():
         return asyncio.run(work)
+
+
+def run_and_leave(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine as `run` does, and go on once it has answered, whatever else it has still to end.
+
+    What hangs then, such as a connection to a server that took it and is silent, ends with the process.
+    """
+    told: Future[T] = Future()
+
+    async def tell() -> None:
+        task = asyncio.ensure_future(work)
+        await asyncio.wait([task])
+        if task.cancelled():
+            told.cancel()
+        elif (error := task.exception()) is not None:
+            told.set_exception(error)
+        else:
+            told.set_result(task.result())
+
+    with explained():
+        running = Thread(target=asyncio.run, args=(tell(),), daemon=True)
+        running.start()
+        try:
+            return told.result()
+        finally:
+            running.join(ENDS_WITHIN)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold

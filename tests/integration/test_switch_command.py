@@ -1,11 +1,16 @@
 """`sluice switch` on real services: a stop takes either path, an arming both, and what it says is what holds."""
 
 import asyncio
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -23,6 +28,7 @@ from sluice.main import app
 from sluice.switch_paths import read_board, set_switch
 
 OFF, SUGGEST, AUTO = SwitchState.OFF, SwitchState.SUGGEST, SwitchState.AUTO
+ROOT = Path(__file__).parents[2]
 NOBODY = "127.0.0.1:9"
 ALL = Scope()
 
@@ -109,6 +115,16 @@ def test_a_stop_takes_one_path_and_an_arming_both(
     assert (stopped.exit_code, missed in stopped.stderr) == (0, True)
     held_by = (ALL in on_topic(places).scopes, in_table(places) == "off")
     assert held_by == ((False, True) if missed == "Kafka" else (True, False))
+
+
+def test_a_postgres_that_takes_connections_and_is_silent_does_not_hold_a_stop_up(places: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "sluice.main", "switch", "off", "--why", "drill"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = {"DATABASE_URL": f"postgresql://x@127.0.0.1:{silent.getsockname()[1]}/x"}
+        environ = {**os.environ, **places, **address}
+        ended = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=40)
+    assert (ended.returncode, "Postgres does not answer" in ended.stderr) == (0, True)
+    assert on_topic(places).scopes[ALL].state is OFF
 
 
 @pytest.mark.usefixtures("impatient")
