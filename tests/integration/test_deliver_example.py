@@ -26,7 +26,7 @@ from processors.outside import leave
 from schemas.codec import decode
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.gate import ReplyApproved
-from schemas.ingress import Identity
+from schemas.ingress import Channel, Identity
 from schemas.outcome import Outcome, TicketSettled
 from schemas.topics import Topic
 from streams.ingress.serve import EdgeOptions, serve_edge
@@ -108,6 +108,32 @@ async def test_the_example_claims_delivers_and_settles(kafka_topics: str, databa
     first, sent = outcomes(kafka_topics)[-2:]
     assert sent == first
     assert (sent.outcome, sent.actor, sent.delivery) == (Outcome.SENT, "shop", f"sent-{approved.idempotency_key}")
+
+
+async def test_the_example_delivers_what_a_person_answered_and_not_what_they_found_sent(
+    kafka_topics: str, database: str
+) -> None:
+    answer = TicketSettled(
+        ticket_id=APPROVED.ticket.ticket_id,
+        conversation=APPROVED.ticket.conversation,
+        revision=1,
+        channel=Channel.EMAIL,
+        outcome=Outcome.EDITED,
+        actor="mia",
+        text="My own words.",
+        settled_at=datetime.now(UTC),
+    )
+    found = {"outcome": Outcome.APPROVED, "reason": "it had been sent", "text": "Found."}
+    elsewhere = {"channel": Channel.CHAT, "text": "By chat."}
+    async with Producer(kafka_topics) as producer:
+        for changes in (found, elsewhere, {}):
+            await producer.publish(Topic.OUTCOME, answer.conversation, answer.model_copy(update=changes), ())
+    command = [sys.executable, str(EXAMPLE), kafka_topics, "http://127.0.0.1:1", "s", "--once", "--people", "email"]
+    ran = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await asyncio.wait_for(ran.communicate(), 60)
+    assert said.decode().splitlines() == [f"{answer.ticket_id}:1 to the customer: My own words."]
 
 
 REFUSED = [
