@@ -29,8 +29,8 @@ test: ## Everything CI runs: style, types, import contracts, all tests on real K
 	@$(MAKE) --no-print-directory browser lint
 	@$(BIN)/python -m pytest
 
-check: $(DEV) lint ## Style, types, import contracts and the tests that need no server: under a minute
-	@$(BIN)/python -m pytest -q -m "not server"
+check: $(DEV) lint ## Style, types, import contracts, and the tests that need no server and no waiting: under a minute
+	@$(BIN)/python -m pytest -q -m "not server" --ignore tests/streams
 
 lint: $(DEV)
 	@$(BIN)/ruff check .
