@@ -1,4 +1,4 @@
-"""What happened in a run, as an outside reader can know it: the topics, the tables, the helpdesk, the driver's own notes.
+"""What happened in a run, as an outside reader can know it: topics, tables, the helpdesk, and the notes of the driver.
 
 Times are of one host's clock and aware. Nothing here judges; `loadtest.chaos.oracle` does.
 """
