@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,18 @@ log.index.size.max.bytes=1048576
 log.cleaner.dedupe.buffer.size=8388608
 """
 
+CLUSTERED = """\
+node.id={number}
+controller.quorum.voters={voters}
+default.replication.factor={size}
+min.insync.replicas={least}
+offsets.topic.replication.factor={size}
+transaction.state.log.replication.factor={size}
+transaction.state.log.min.isr={least}
+share.coordinator.state.topic.replication.factor={size}
+share.coordinator.state.topic.min.isr={least}
+"""
+
 logger = logging.getLogger(__name__)
 
 
@@ -86,6 +99,23 @@ class LocalKafka:
         self.daemon.kill()
 
 
+@dataclass(frozen=True)
+class LocalCluster:
+    """Brokers that replicate to each other, each in its own folder; `start_cluster` brings back those that ended."""
+
+    brokers: tuple[LocalKafka, ...]
+
+    @property
+    def bootstrap(self) -> str:
+        """All of them, host:port,host:port,..."""
+        return ",".join(broker.bootstrap for broker in self.brokers)
+
+    def kill(self) -> None:
+        """End them all at once."""
+        for broker in self.brokers:
+            broker.kill()
+
+
 def kafka_available() -> str | None:
     """None if a broker can be started here, else the reason why not and what to install."""
     version = _java_version(_java_executable())
@@ -106,6 +136,25 @@ def start_kafka(directory: Path, properties: str = "") -> LocalKafka:
     """
     prepare()
     return _launch(_daemon(directory), _shared_archive(), properties)
+
+
+def start_cluster(directory: Path, size: int = 3) -> LocalCluster:
+    """Start brokers, each a controller as well, or those of them that do not run, and wait until each answers.
+
+    Topics are replicated to all, and what is acknowledged is on a majority. Raises as `start_kafka` does.
+    """
+    prepare()
+    daemons = [_daemon(directory / f"broker-{number}") for number in range(1, size + 1)]
+    known = [daemon.state() for daemon in daemons]
+    ports = [(state["port"], state["controller"]) for state in known] if all(known) else _free_ports(size)
+    voters = ",".join(f"{number}@127.0.0.1:{controller}" for number, (_, controller) in enumerate(ports, 1))
+
+    def start(number: int) -> LocalKafka:
+        own = CLUSTERED.format(number=number, voters=voters, size=size, least=size // 2 + 1)
+        return _launch(daemons[number - 1], _shared_archive(), own, ports[number - 1])
+
+    with ThreadPoolExecutor(size) as pool:  # together: alone, none of them has a quorum
+        return LocalCluster(tuple(pool.map(start, range(1, size + 1))))
 
 
 def find_kafka(directory: Path) -> LocalKafka | None:
@@ -210,11 +259,13 @@ def _daemon(directory: Path) -> Daemon:
     return Daemon(directory.resolve(), "broker")
 
 
-def _launch(daemon: Daemon, options: list[str], properties: str = "") -> LocalKafka:
-    """Start a broker unless one holds the folder, and wait until it answers."""
+def _launch(
+    daemon: Daemon, options: list[str], properties: str = "", ports: tuple[int, int] | None = None
+) -> LocalKafka:
+    """Start a broker unless one holds the folder, and wait until it answers. By default it chooses its ports."""
     with daemon.lock() as lock:
         if lock is not None:
-            port, controller = _ports(daemon.state())
+            port, controller = ports or _ports(daemon.state())
             config = _configure(daemon.directory, port, controller, properties)
             command = [*_java(), *options, "kafka.Kafka", str(config)]
             daemon.spawn(command, lock, {"port": port, "controller": controller})
@@ -238,12 +289,14 @@ def _ports(last: Mapping[str, int]) -> tuple[int, int]:
     """The ports of the last start where they are free still, so that clients find the broker again."""
     if last and _is_free(last["port"]) and _is_free(last["controller"]):
         return last["port"], last["controller"]
-    return _free_ports()
+    return _free_ports()[0]
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]
+def _free_ports(pairs: int = 1) -> list[tuple[int, int]]:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2 * pairs)]
+        numbers = [server.getsockname()[1] for server in servers]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def _is_free(port: int) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from infra.kafka.admin import Admin, with_partitions
-from infra.kafka.local import KafkaUnavailable, LocalKafka, find_kafka, kafka_available, start_kafka
+from infra.kafka.local import KafkaUnavailable, LocalKafka, find_kafka, kafka_available, start_cluster, start_kafka
 from infra.kafka.memory import find_memory_kafka, start_memory_kafka
 from infra.kafka.running import ensure_kafka, running_kafka
 from infra.settings import Settings
@@ -65,6 +65,22 @@ def test_stopping_twice_is_stopping_once(own_kafka: LocalKafka) -> None:
     own_kafka.stop()
     own_kafka.stop()
     assert find_kafka(own_kafka.daemon.directory) is None
+
+
+# -- several brokers
+
+
+def test_three_brokers_lose_nothing_when_one_is_killed_and_it_comes_back(tmp_path: Path) -> None:
+    cluster = start_cluster(tmp_path)
+    try:
+        Admin(cluster.bootstrap).create_topics([TopicSpec(Topic.INBOUND.value, 1, 86_400_000, "delete")])
+        publish(cluster.bootstrap, b"replicated")
+        for broker in cluster.brokers[:2]:  # the leader is one of the three, so each is killed in turn
+            broker.kill()
+            assert consume(cluster.bootstrap, group=f"without {broker.bootstrap}") == [b"replicated"]
+            assert start_cluster(tmp_path).bootstrap == cluster.bootstrap
+    finally:
+        cluster.kill()
 
 
 # -- the ladder
