@@ -176,7 +176,7 @@ async def solve(ticket: TicketReceived, pipeline: Pipeline) -> ReplyApproved | T
     )
     event = leave(drafted, decision, pipeline.policy)
     if isinstance(event, ReplyApproved):
-        await deliver(
+        settlement = await deliver(
             event,
             conversations=pipeline.conversations,
             helpdesk=pipeline.helpdesk,
@@ -184,7 +184,9 @@ async def solve(ticket: TicketReceived, pipeline: Pipeline) -> ReplyApproved | T
             clock=pipeline.clock,
             lease=60.0,
             deadline=10.0,
+            email=pipeline.policy.email,
         )
+        return settlement.divert or event
     return event
 
 

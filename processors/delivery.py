@@ -7,7 +7,7 @@ still be sending: it starts a call only when the lease outlives the call's deadl
 never ambiguous: past its lease it is parked, because ours cannot tell what another helpdesk sent.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -54,7 +54,7 @@ class Obstacle:
     detail: str
 
 
-def _none() -> None:
+async def _none() -> None:
     return None
 
 
@@ -63,12 +63,12 @@ async def deliver_once(
     request: ClaimRequest,
     desk: Desk,
     *,
-    obstacle: Callable[[], Obstacle | None] = _none,
+    obstacle: Callable[[], Awaitable[Obstacle | None]] = _none,
     earlier_text: str | None = None,
 ) -> Delivery:
     """Send the reply if this caller may, or say why not.
 
-    `obstacle` is looked at once the claim is granted. `earlier_text` is what went out under an earlier claim, where the
+    `obstacle` is asked for once the claim is granted. `earlier_text` is what went out under an earlier claim, where the
     helpdesk turns out to know the key; by default the reply's own text.
 
     Raises:
@@ -107,9 +107,9 @@ def _told(claim: Claim, desk: Desk) -> Delivery:
             return Delivery(Sent.REFUSED, claim.status.value, claim.detail)
 
 
-async def _send(reply: Reply, began: float, desk: Desk, obstacle: Callable[[], Obstacle | None]) -> Delivery:
+async def _send(reply: Reply, began: float, desk: Desk, obstacle: Callable[[], Awaitable[Obstacle | None]]) -> Delivery:
     """Send under the claim just granted. Whoever is certain that nothing went out gives the claim back."""
-    if (found := obstacle()) is not None:
+    if (found := await obstacle()) is not None:
         await _give_back(reply.key, desk)
         return Delivery(Sent.REFUSED, found.why, found.detail)
     if desk.clock.monotonic() - began + desk.deadline >= desk.lease:

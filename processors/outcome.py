@@ -9,8 +9,10 @@ import json
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
+from processors.automatic_mail import ENOUGH, may_mail
 from processors.delivery import Desk, Obstacle, Sent, deliver_once
 from processors.errors import Conflict, Undeliverable
+from processors.policy import Email
 from processors.ports import (
     ClaimRequest,
     Clock,
@@ -29,6 +31,7 @@ from schemas.ingress import TICKET_NAMESPACE, TicketReceived
 from schemas.outcome import Outcome, TicketSettled
 
 BOT = "bot"
+TOO_MUCH_MAIL = ("too_much_mail", ENOUGH)
 SHOWN_BYTES = 32 * 1024  # of a dead message's raw bytes; the dead topic keeps them whole
 
 
@@ -49,6 +52,7 @@ async def deliver(  # noqa: PLR0913  each is a port or a limit of its own
     clock: Clock,
     lease: float,
     deadline: float,
+    email: Email,
 ) -> Settlement:
     """Send the reply if this caller may, or say why a person has to.
 
@@ -62,7 +66,7 @@ async def deliver(  # noqa: PLR0913  each is a port or a limit of its own
         _reply(approved),
         _request(approved, lease),
         Desk(conversations, helpdesk, clock, lease, deadline),
-        obstacle=lambda: _obstacle(approved, switch, clock),
+        obstacle=lambda: _obstacle(approved, switch, clock, conversations, email),
     )
     match delivery.sent:
         case Sent.NOW | Sent.BEFORE:
@@ -75,7 +79,7 @@ async def deliver(  # noqa: PLR0913  each is a port or a limit of its own
         case Sent.SUPERSEDED:
             return Settlement(settled_of(approved, Outcome.SUPERSEDED, clock, reason=delivery.detail or None))
         case Sent.REFUSED:
-            return _divert(approved, delivery.why, delivery.detail)
+            return divert(approved, delivery.why, delivery.detail)
 
 
 def _reply(approved: ReplyApproved) -> Reply:
@@ -86,8 +90,10 @@ def _reply(approved: ReplyApproved) -> Reply:
     return Reply(approved.idempotency_key, approved.ticket, draft.text, draft.sentences, links=links)
 
 
-def _obstacle(approved: ReplyApproved, switch: Switch, clock: Clock) -> Obstacle | None:
-    """Why a granted reply stays here all the same: too old, or stopped by what this worker knows of the switch."""
+async def _obstacle(
+    approved: ReplyApproved, switch: Switch, clock: Clock, conversations: Conversations, email: Email
+) -> Obstacle | None:
+    """Why a granted reply stays here all the same: too old, stopped by what this worker knows, or too much mail."""
     if clock.now() >= approved.expires_at:
         return Obstacle("expired", f"it was to go out before {approved.expires_at.isoformat(timespec='seconds')}")
     view = switch.view(
@@ -95,7 +101,16 @@ def _obstacle(approved: ReplyApproved, switch: Switch, clock: Clock) -> Obstacle
         intent=approved.route.intent,
         customer_id=approved.admission.customer_id,
     )
-    return None if view.state is SwitchState.AUTO else Obstacle("stopped", f"the switch is {view.state}: {view.why}")
+    if view.state is not SwitchState.AUTO:
+        return Obstacle("stopped", f"the switch is {view.state}: {view.why}")
+    return None if await may_mail_reply(approved, conversations, email) else Obstacle(*TOO_MUCH_MAIL)
+
+
+async def may_mail_reply(approved: ReplyApproved, conversations: Conversations, email: Email) -> bool:
+    """Whether the address has not had too much automatic mail for this reply; see `may_mail`."""
+    proved = approved.admission.customer_id is not None
+    key = approved.idempotency_key
+    return await may_mail(approved.ticket, key, proved=proved, policy=email, conversations=conversations)
 
 
 def _request(approved: ReplyApproved, lease: float) -> ClaimRequest:
@@ -118,7 +133,7 @@ async def _parked(approved: ReplyApproved, conversations: Conversations, clock: 
     return Settlement(settled_of(approved, Outcome.PARKED, clock, reason=reason, item_id=item))
 
 
-def _divert(approved: ReplyApproved, status: str, detail: str) -> Settlement:
+def divert(approved: ReplyApproved, status: str, detail: str) -> Settlement:
     """The approved reply as a draft for a person, due when it was to be out."""
     reason = f"approved, but not sent ({status.replace('_', ' ')}){': ' + detail if detail else ''}"
     decision = approved.decision.model_copy(

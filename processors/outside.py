@@ -3,7 +3,8 @@
 It waits as an item on the people's queue, due when the reply expires: what nobody claims is a person's, not lost.
 """
 
-from processors.outcome import Settlement, item_of, settled_of
+from processors.outcome import TOO_MUCH_MAIL, Settlement, divert, item_of, may_mail_reply, settled_of
+from processors.policy import Email
 from processors.ports import Clock, Conversations, ItemKind, OutsideSettled
 from schemas.gate import ReplyApproved
 from schemas.outcome import Outcome, TicketSettled
@@ -11,12 +12,14 @@ from schemas.outcome import Outcome, TicketSettled
 LEFT = "approved, and left for the helpdesk to claim and deliver"
 
 
-async def leave(approved: ReplyApproved, *, conversations: Conversations, clock: Clock) -> Settlement:
-    """Put the reply where the helpdesk can claim it.
+async def leave(approved: ReplyApproved, *, conversations: Conversations, clock: Clock, email: Email) -> Settlement:
+    """Put the reply where the helpdesk can claim it, unless its address has had too much automatic mail.
 
     Raises:
         DependencyDown: Postgres does not answer.
     """
+    if not await may_mail_reply(approved, conversations, email):
+        return divert(approved, *TOO_MUCH_MAIL)
     key = f"{approved.ticket.ticket_id}:{approved.admission.revision}:outside"
     item = await conversations.open_item(item_of(approved, ItemKind.SUGGEST, key, LEFT))
     await conversations.record_decision(approved.ticket.ticket_id, approved.admission.revision, approved.decision)

@@ -127,9 +127,9 @@ class Email(_Table):
     """When automatic e-mail stops talking to what may be a machine too (RFC 3834)."""
 
     quick_seconds: int = Field(120, ge=0, le=86_400)  # a reply sooner after an automatic one is a machine's
-    replies: int = Field(1, ge=1, le=20)  # automatic ones a conversation gets within `window_minutes`
+    replies: int = Field(1, ge=1, le=20)  # automatic ones a conversation, or an unproved address, gets within a window
     window_minutes: int = Field(1440, gt=0, le=43_200)
-    sender_replies: int = Field(3, ge=1, le=100)  # automatic ones an address gets within an hour, all told
+    sender_replies: int = Field(3, ge=1, le=100)  # automatic ones a proved address gets within an hour, all told
 
 
 class Policy(_Table):

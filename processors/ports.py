@@ -6,7 +6,7 @@ Each port ships a real adapter and a scripted one (both under `infra/`), and one
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
@@ -234,6 +234,34 @@ class AcknowledgeRequest:
     customer_id: str | None
 
 
+class Told(StrEnum):
+    """What may be done about an acknowledgement."""
+
+    GRANTED = "granted"  # send it: nobody else may
+    SENT = "sent"  # it went out under this very key
+    UNKNOWN = "unknown"  # it was granted under this key, and nobody noted what became of it
+    REFUSED = "refused"  # not now: it went out before, the switch is closed, or the conversation is a person's
+
+
+@dataclass(frozen=True)
+class AcknowledgeAnswer:
+    """The answer to a wish to acknowledge."""
+
+    told: Told
+    text: str | None = None  # what went out, where it is SENT
+    delivery: str | None = None
+
+
+@dataclass(frozen=True)
+class MailRequest:
+    """A wish to write to an address without a person."""
+
+    address: str  # of the mailbox; Postgres keeps its hash alone
+    key: str  # of the message: the same one is counted once
+    most: int  # automatic messages to it,
+    within: timedelta  # all told, in this time
+
+
 class Conversations(Protocol):
     """Admission, claims and the people's queue: what must be exact. One idempotent transaction each."""
 
@@ -258,9 +286,11 @@ class Conversations(Protocol):
 
     async def give_back(self, conversation: str) -> None: ...
 
-    async def may_acknowledge(self, request: AcknowledgeRequest) -> bool: ...  # true once; it is not asked back
+    async def may_acknowledge(self, request: AcknowledgeRequest) -> AcknowledgeAnswer: ...  # granted once for good
 
-    async def acknowledged(self, request: AcknowledgeRequest, text: str) -> None: ...  # it went out: the transcript
+    async def acknowledged(self, request: AcknowledgeRequest, *, delivery: str, text: str) -> None: ...  # it went out
+
+    async def may_mail(self, request: MailRequest) -> bool: ...  # taken for good; again under the same key
 
     async def open_item(self, item: Item) -> UUID: ...  # the same key opens it once
 

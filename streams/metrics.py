@@ -36,6 +36,9 @@ class Metrics:
         self.routed = counter("routed", "Tickets routed, by intent and band.", "intent", "band")
         self.decided = counter("decided", "Decisions of the gate, and diversions, by rule.", "disposition", "rule")
         self.settled = counter("settled", "Outcomes, later acts included, by channel.", "outcome", "channel")
+        self.acknowledgements = counter(
+            "acknowledgements", "What came of telling a customer that a person will answer.", "result"
+        )
         self.tokens = counter("tokens", "Tokens of drafts, by model and direction.", "model", "direction")
         self.cost = counter("cost_usd", "What drafts cost, by model, in US dollars.", "model")
         self.end_to_end = Histogram(

@@ -1,6 +1,5 @@
 """Outcome: deliver what was approved, hand over what was not, and bring every dead letter before a person."""
 
-import logging
 from dataclasses import dataclass, replace
 
 from processors.acknowledge import acknowledge
@@ -14,9 +13,8 @@ from schemas.event import Stage
 from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.ingress import Channel, TicketReceived
 from schemas.topics import STAGES, Header, Topic, dead_topic
+from streams.metrics import Metrics
 from streams.step import Incoming, Input, Outgoing, Record, StageDefinition, carrying, letter_header
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class OutcomeLimits:
     outside: frozenset[Channel] = frozenset()  # channels whose replies a helpdesk claims and delivers by itself
 
 
-def outcome(
+def outcome(  # noqa: PLR0913  each is a port or a limit of its own
     *,
     conversations: Conversations,
     helpdesk: Helpdesk,
@@ -36,6 +34,7 @@ def outcome(
     policy: Policy,
     clock: Clock,
     limits: OutcomeLimits,
+    metrics: Metrics,
 ) -> StageDefinition:
     """`tickets.auto-send`, `tickets.escalation` and every dead topic to `tickets.outcome`.
 
@@ -45,7 +44,8 @@ def outcome(
 
     async def send(incoming: Incoming[ReplyApproved]) -> tuple[Outgoing, ...]:
         if incoming.event.ticket.channel in limits.outside:
-            return outgoing(await leave(incoming.event, conversations=conversations, clock=clock))
+            left = await leave(incoming.event, conversations=conversations, clock=clock, email=policy.email)
+            return outgoing(left)
         settlement = await deliver(
             incoming.event,
             conversations=conversations,
@@ -54,6 +54,7 @@ def outcome(
             clock=clock,
             lease=limits.lease,
             deadline=limits.deadline,
+            email=policy.email,
         )
         return outgoing(settlement)
 
@@ -71,7 +72,7 @@ def outcome(
             deadline=limits.deadline,
             email=policy.email,
         )
-        logger.debug("acknowledgement: %s", note.result)
+        metrics.acknowledgements.labels(note.result).inc()
         return (*outgoing(settlement), *outgoing(Settlement(note.settled)))
 
     async def the_dead(incoming: Incoming[DeadLetter]) -> tuple[Outgoing, ...]:

@@ -133,44 +133,45 @@ class WorkerOptions:
     tracer: Tracer = field(default_factory=NoOpTracer)
 
 
-LAYERS: Mapping[Stage, Callable[[Parts, Switch], StageDefinition]] = {
-    Stage.ROUTER: lambda parts, switch: router(
+LAYERS: Mapping[Stage, Callable[[Parts, Switch, Metrics], StageDefinition]] = {
+    Stage.ROUTER: lambda parts, switch, metrics: router(
         conversations=parts.admissions,
         policy=parts.policy,
         classifier=parts.classifier,
         ledger=parts.router_ledger,
         switch=switch,
     ),
-    Stage.RETRIEVAL: lambda parts, switch: retrieval(
+    Stage.RETRIEVAL: lambda parts, switch, metrics: retrieval(
         knowledge=parts.knowledge,
         customers=parts.customers,
         policy=parts.policy,
         clock=parts.clock,
         limits=RetrievalLimits(parts.retrieval_threshold, parts.retrieval_limit, parts.retrieval_timeout),
     ),
-    Stage.RESOLUTION: lambda parts, switch: resolution(
+    Stage.RESOLUTION: lambda parts, switch, metrics: resolution(
         models=parts.models,
         ledger=parts.ledger,
         switch=switch,
         prompt=parts.prompt,
         deadline=parts.model_deadline,
     ),
-    Stage.GATE: lambda parts, switch: gate(
+    Stage.GATE: lambda parts, switch, metrics: gate(
         verifier=parts.verifier,
         switch=switch,
         policy=parts.policy,
         clock=parts.clock,
         limits=GateLimits(parts.retrieval_threshold, parts.gate_floor, parts.config_hash),
     ),
-    Stage.OUTCOME: lambda parts, switch: outcome(
+    Stage.OUTCOME: lambda parts, switch, metrics: outcome(
         conversations=parts.conversations,
         helpdesk=parts.helpdesk,
         switch=switch,
         policy=parts.policy,
         clock=parts.clock,
         limits=OutcomeLimits(parts.claim_lease, parts.helpdesk_deadline, parts.outside_channels),
+        metrics=metrics,
     ),
-    Stage.NOTIFY: lambda parts, switch: notify(listener=parts.listener, deadline=parts.helpdesk_deadline),
+    Stage.NOTIFY: lambda parts, switch, metrics: notify(listener=parts.listener, deadline=parts.helpdesk_deadline),
 }
 
 
@@ -205,7 +206,7 @@ async def _run(
             session_timeout=options.session_timeout,
             tracer=options.tracer,
         )
-        definitions = [layer(parts, switch) for stage, layer in LAYERS.items() if stage in stages]
+        definitions = [layer(parts, switch, metrics) for stage, layer in LAYERS.items() if stage in stages]
         apps = [build(definition, around) for definition in definitions]
         bounds = Bounds(session=options.session_timeout, switch=options.switch_staleness)
         health = Health(parts.clock, metrics, members=apps, switch_age=switch.age, bounds=bounds)

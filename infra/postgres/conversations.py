@@ -7,7 +7,16 @@ from uuid import UUID, uuid4
 
 from infra.postgres.pool import Pool, fetch, fetch_value, storable, storable_json
 from processors.errors import Conflict, TryLater
-from processors.ports import AcknowledgeRequest, Claim, ClaimRequest, ClaimStatus, Item
+from processors.ports import (
+    AcknowledgeAnswer,
+    AcknowledgeRequest,
+    Claim,
+    ClaimRequest,
+    ClaimStatus,
+    Item,
+    MailRequest,
+    Told,
+)
 from schemas.gate import Decision
 from schemas.ingress import Proof, TicketReceived
 from schemas.router import Admission
@@ -111,15 +120,23 @@ class PostgresConversations:
         """Make a conversation the bot's again."""
         await fetch(self._pool, "give_back", {"conversation": conversation})
 
-    async def may_acknowledge(self, request: AcknowledgeRequest) -> bool:
-        """Take the right to tell the customer that a person will answer; once a day and conversation."""
-        parameters = {**_told(request), "key": request.key, "intent": request.intent, "period": ACKNOWLEDGE_EVERY}
-        granted: bool = await fetch_value(self._pool, "may_acknowledge", parameters)
-        return granted
+    async def may_acknowledge(self, request: AcknowledgeRequest) -> AcknowledgeAnswer:
+        """Take the right to say that a person will answer, once a day and conversation; or what is known of it."""
+        parameters = {**_told(request), "intent": request.intent, "period": ACKNOWLEDGE_EVERY}
+        (row,) = await fetch(self._pool, "ask_acknowledgement", parameters)
+        return AcknowledgeAnswer(Told(row["status"]), row["text"], row["delivery"])
 
-    async def acknowledged(self, request: AcknowledgeRequest, text: str) -> None:
-        """Add the acknowledgement that went out to the transcript."""
-        await fetch(self._pool, "acknowledged", {**_told(request), "text": storable(text)})
+    async def acknowledged(self, request: AcknowledgeRequest, *, delivery: str, text: str) -> None:
+        """Note once that the acknowledgement went out, and add it to the transcript."""
+        parameters = {**_told(request), "delivery": storable(delivery), "text": storable(text)}
+        await fetch(self._pool, "acknowledged", parameters)
+
+    async def may_mail(self, request: MailRequest) -> bool:
+        """Take the right to one more automatic mail to an address. The same key takes it once and keeps it."""
+        address = sha256(request.address.encode("utf-8", "replace")).hexdigest()
+        parameters = {"address": address, "key": request.key, "most": request.most, "period": request.within}
+        granted: bool = await fetch_value(self._pool, "may_mail", parameters)
+        return granted
 
     async def open_item(self, item: Item) -> UUID:
         """Put something on the people's queue; the same key opens it once and answers the same id."""
@@ -153,7 +170,8 @@ class PostgresConversations:
 
 def _told(request: AcknowledgeRequest) -> dict[str, object]:
     conversation = storable(request.conversation)
-    return {"conversation": conversation, "customer": request.customer_id, "channel": request.channel.value}
+    channel, customer = request.channel.value, request.customer_id
+    return {"conversation": conversation, "key": request.key, "customer": customer, "channel": channel}
 
 
 def body_hash(ticket: TicketReceived) -> str:

@@ -37,15 +37,19 @@ select open_item(
     %(intent)s
 );
 
--- name: may_acknowledge
--- Take the right to tell the customer, once, that a person will answer.
-select may_acknowledge(
+-- name: ask_acknowledgement
+-- Take the right to tell the customer, once, that a person will answer; or what became of it under this key.
+select * from ask_acknowledgement(
     %(conversation)s, %(key)s, %(channel)s, %(intent)s, %(customer)s, %(period)s
 );
 
 -- name: acknowledged
--- Add the acknowledgement that went out to the transcript.
-select acknowledged(%(conversation)s, %(customer)s, %(channel)s, %(text)s);
+-- Note that the acknowledgement went out, and add it to the transcript.
+select acknowledged(%(conversation)s, %(key)s, %(customer)s, %(channel)s, %(text)s, %(delivery)s);
+
+-- name: may_mail
+-- Take the right to one more automatic mail to this address.
+select may_mail(%(address)s, %(key)s, %(most)s, %(period)s);
 
 -- name: claim_outside
 -- Claim the approved reply to a ticket for the helpdesk of its account.

@@ -9,7 +9,18 @@ from infra.crm import Customer, Record
 from infra.postgres.conversations import ACKNOWLEDGE_EVERY, body_hash, intent_of
 from infra.scripted.switch import ScriptedSwitchTable
 from processors.errors import Conflict, TryLater
-from processors.ports import AcknowledgeRequest, Claim, ClaimRequest, ClaimStatus, Clock, Conversations, Item
+from processors.ports import (
+    AcknowledgeAnswer,
+    AcknowledgeRequest,
+    Claim,
+    ClaimRequest,
+    ClaimStatus,
+    Clock,
+    Conversations,
+    Item,
+    MailRequest,
+    Told,
+)
 from schemas.gate import Decision
 from schemas.ingress import Identity, Proof, TicketReceived
 from schemas.outcome import Outcome
@@ -62,6 +73,8 @@ class State:
     # item key to by whom, as what, when; nobody where a helpdesk outside had sent it
     closed: dict[str, tuple[str | None, Outcome | None, datetime]] = field(default_factory=dict)
     acknowledged: dict[str, datetime] = field(default_factory=dict)  # conversation to the last time
+    notes: dict[str, AcknowledgeAnswer] = field(default_factory=dict)  # what became of each, by its key
+    mails: dict[str, dict[str, datetime]] = field(default_factory=dict)  # address to its automatic mails, by key
     decisions: dict[tuple[UUID, int], Decision] = field(default_factory=dict)
 
 
@@ -280,26 +293,41 @@ class ScriptedConversations(Conversations):
             if item.conversation == conversation:
                 self._state.held.pop(item.key, None)
 
-    async def may_acknowledge(self, request: AcknowledgeRequest) -> bool:
-        """Take the right to tell the customer that a person will answer; once a day and conversation."""
+    async def may_acknowledge(self, request: AcknowledgeRequest) -> AcknowledgeAnswer:
+        """Take the right to say that a person will answer, once a day and conversation; or what is known of it."""
+        if (known := self._state.notes.get(request.key)) is not None:
+            return known
         place = self._state.places.get(request.conversation)
         stop = self._switch.stopping(request.channel, request.intent, request.customer_id)
         if place is None or place.person is not None or stop is not None:
-            return False
+            return AcknowledgeAnswer(Told.REFUSED)
         since = self._clock.now() - ACKNOWLEDGE_EVERY
         said = [m.message for m in self._state.messages if m.conversation == request.conversation]
         lately = any(m.author is Author.BOT and m.at > since for m in said)
         before = self._state.acknowledged.get(request.conversation)
         if lately or (before is not None and before > since):
-            return False
+            return AcknowledgeAnswer(Told.REFUSED)
         self._state.acknowledged[request.conversation] = self._clock.now()
-        return True
+        self._state.notes[request.key] = AcknowledgeAnswer(Told.UNKNOWN)
+        return AcknowledgeAnswer(Told.GRANTED)
 
-    async def acknowledged(self, request: AcknowledgeRequest, text: str) -> None:
-        """Add the acknowledgement that went out to the transcript."""
+    async def acknowledged(self, request: AcknowledgeRequest, *, delivery: str, text: str) -> None:
+        """Note once that the acknowledgement went out, and add it to the transcript."""
+        if self._state.notes[request.key].told is not Told.UNKNOWN:
+            return
+        self._state.notes[request.key] = AcknowledgeAnswer(Told.SENT, text, delivery)
         revision = self._state.places[request.conversation].revision
         message = Message(author=Author.BOT, text=text, at=self._clock.now())
         self._state.messages.append(_Written(request.conversation, revision, request.customer_id, message))
+
+    async def may_mail(self, request: MailRequest) -> bool:
+        """Take the right to one more automatic mail to an address. The same key takes it once and keeps it."""
+        mails = self._state.mails.setdefault(request.address, {})
+        lately = sum(at > self._clock.now() - request.within for at in mails.values())
+        if request.key in mails or lately < request.most:
+            mails.setdefault(request.key, self._clock.now())
+            return True
+        return False
 
     async def open_item(self, item: Item) -> UUID:
         """Put something on the people's queue, once per key."""

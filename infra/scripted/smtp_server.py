@@ -186,6 +186,7 @@ class Manner(StrEnum):
     HEADLESS = "headless"  # no thread headers; answers to Reply-To
     BOUNCING = "bouncing"  # no thread headers; answers to the envelope's sender, as RFC 3834 §4 asks
     BLUNT = "blunt"  # no thread headers; answers to From
+    FRESH = "fresh"  # a new mail each time: other subject, other words, another spelling of its address
 
 
 def posting(edge: str, key: str, manner: Manner) -> Answering:
@@ -204,23 +205,28 @@ def answer_of(taken: Taken, manner: Manner, number: int) -> bytes:
     """The answering machine's mail to a message; `number` makes its id, and the text of one that changes it."""
     got = taken.message
     answer = EmailMessage(policy=policy.SMTP)
-    answer["From"], answer["To"] = taken.recipient, _addressee(taken, got, manner)
-    answer["Subject"] = str(got["Subject"])
+    answer["From"], answer["To"] = _own_address(taken.recipient, manner, number), _addressee(taken, got, manner)
+    answer["Subject"] = f"Order question {number}" if manner is Manner.FRESH else str(got["Subject"])
     answer["Message-ID"] = f"<auto-{number}@{taken.recipient.rpartition('@')[2]}>"
     if manner is Manner.MARKED:
         answer["Auto-Submitted"] = "auto-replied"
-    if manner not in (Manner.HEADLESS, Manner.BOUNCING, Manner.BLUNT):
+    if manner not in (Manner.HEADLESS, Manner.BOUNCING, Manner.BLUNT, Manner.FRESH):
         answer["In-Reply-To"] = str(got["Message-ID"])
         answer["References"] = f"{got['References'] or ''} {got['Message-ID']}".strip()
     answer.set_content(_words(got.get_content(), manner, number))
     return answer.as_bytes()
 
 
+def _own_address(address: str, manner: Manner, number: int) -> str:
+    local, _, domain = address.partition("@")
+    return f"{local.title()}+{number}@{domain}" if manner is Manner.FRESH else address
+
+
 def _addressee(taken: Taken, got: EmailMessage, manner: Manner) -> str:
     match manner:
         case Manner.BOUNCING:
             return taken.sender
-        case Manner.BLUNT:
+        case Manner.BLUNT | Manner.FRESH:
             return str(got["From"])
         case _:
             return str(got["Reply-To"] or got["From"])
@@ -234,7 +240,7 @@ def _words(text: str, manner: Manner, number: int) -> str:
         case Manner.QUOTING:
             quoted = "\n".join(f"> {line}" for line in text.splitlines())
             return f"{asking}\n\nOn Friday Support wrote:\n{quoted}\n"
-        case Manner.CHANGING:
+        case Manner.CHANGING | Manner.FRESH:
             return f"{asking} This is thought number {number}, and it is new."
         case _:
             return asking

@@ -1,9 +1,10 @@
 """Conversations admit once, let one reply out per revision, and leave to a person what is a person's."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +19,18 @@ from infra.scripted.conversations import ScriptedConversations
 from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import as_role
 from processors.errors import Conflict, TryLater
-from processors.ports import AcknowledgeRequest, ClaimRequest, ClaimStatus, Conversations, Item, ItemKind, SwitchTable
+from processors.ports import (
+    AcknowledgeAnswer,
+    AcknowledgeRequest,
+    ClaimRequest,
+    ClaimStatus,
+    Conversations,
+    Item,
+    ItemKind,
+    MailRequest,
+    SwitchTable,
+    Told,
+)
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.gate import Decision, Disposition
 from schemas.ingress import Channel, Identity, Proof, TicketReceived, ticket_id
@@ -400,15 +412,30 @@ def note(number: int = 1) -> AcknowledgeRequest:
     return AcknowledgeRequest("k", f"{number}:acknowledge", Channel.API, "order_status", "cus_1")
 
 
+async def told(conversations: Conversations, number: int = 1) -> Told:
+    return (await conversations.may_acknowledge(note(number))).told
+
+
 async def test_a_hand_over_is_acknowledged_once_a_conversation(desk: Desk) -> None:
     await desk.router.admit(ticket())
     await arm(desk)
-    assert await desk.outcome.may_acknowledge(note())
-    await desk.outcome.acknowledged(note(), "A colleague will answer.")
-    assert not await desk.second.may_acknowledge(note())
-    assert not await desk.second.may_acknowledge(note(2))
+    assert await told(desk.outcome) is Told.GRANTED
+    await desk.outcome.acknowledged(note(), delivery="d", text="A colleague will answer.")
+    assert await told(desk.second, 2) is Told.REFUSED
     admitted = await desk.router.admit(ticket(2))
     assert [said.text for said in admitted.transcript] == ["Hello?", "A colleague will answer."]
+
+
+async def test_the_same_acknowledgement_is_told_again_and_noted_once(desk: Desk) -> None:
+    await desk.router.admit(ticket())
+    await arm(desk)
+    await desk.outcome.may_acknowledge(note())
+    assert await told(desk.second) is Told.UNKNOWN
+    for worker in (desk.outcome, desk.second):
+        await worker.acknowledged(note(), delivery="d", text="A colleague will answer.")
+    expected = AcknowledgeAnswer(Told.SENT, "A colleague will answer.", "d")
+    assert await desk.second.may_acknowledge(note()) == expected
+    assert len((await desk.router.admit(ticket(2))).transcript) == 2
 
 
 async def test_nothing_is_acknowledged_after_an_automatic_reply(desk: Desk) -> None:
@@ -417,12 +444,38 @@ async def test_nothing_is_acknowledged_after_an_automatic_reply(desk: Desk) -> N
     await desk.outcome.claim(request_for())
     await desk.outcome.mark_sent("1:1", delivery="d", text="Answer")
     await desk.router.admit(ticket(2))
-    assert not await desk.outcome.may_acknowledge(note(2))
+    assert await told(desk.outcome, 2) is Told.REFUSED
 
 
 async def test_nothing_is_acknowledged_while_stopped_or_where_a_person_is(desk: Desk) -> None:
     await desk.router.admit(ticket())
-    assert not await desk.outcome.may_acknowledge(note())  # nobody armed it
+    assert await told(desk.outcome) is Told.REFUSED  # nobody armed it
     await arm(desk)
     await desk.people.take_over("k", "Pia")
-    assert not await desk.outcome.may_acknowledge(note())
+    assert await told(desk.outcome) is Told.REFUSED
+
+
+# -- automatic mail
+
+
+def mail_to(address: str, key: str, most: int = 1) -> MailRequest:
+    return MailRequest(address, key, most, timedelta(days=1))
+
+
+async def test_an_address_gets_its_automatic_mail_and_no_more(desk: Desk) -> None:
+    assert await desk.outcome.may_mail(mail_to("ann@example.com", "1"))
+    assert not await desk.second.may_mail(mail_to("ann@example.com", "2"))
+    assert await desk.second.may_mail(mail_to("ben@example.com", "2"))
+    assert await desk.second.may_mail(mail_to("ann@example.com", "3", most=2))
+
+
+async def test_the_same_mail_is_counted_once(desk: Desk) -> None:
+    assert await desk.outcome.may_mail(mail_to("ann@example.com", "1"))
+    assert await desk.second.may_mail(mail_to("ann@example.com", "1"))
+
+
+async def test_of_workers_that_would_write_at_once_one_may(desk: Desk) -> None:
+    asked = [
+        worker.may_mail(mail_to("a@example.com", str(n))) for n, worker in enumerate([desk.outcome, desk.second] * 8)
+    ]
+    assert sum(await asyncio.gather(*asked)) == 1

@@ -40,7 +40,7 @@ def test_a_stranger_who_answers_our_mail_opens_a_conversation_of_his_own(stack: 
     assert (second["conversation"] != state["conversation"], second["revision"]) == (True, 1)
 
 
-@pytest.mark.parametrize("manner", [Manner.CHANGING, Manner.HEADLESS, Manner.BLUNT])
+@pytest.mark.parametrize("manner", [Manner.CHANGING, Manner.HEADLESS, Manner.BLUNT, Manner.FRESH])
 def test_an_answering_machine_gets_no_second_mail(stack: Stack, manner: Manner) -> None:
     sender, _, answer = asked(stack)
     headers = "\r\n".join(f"{name}: {value}" for name, value in answer["headers"].items())

@@ -23,6 +23,7 @@ from infra.settings import as_role
 from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
 from processors.outside import leave
+from processors.policy import Email
 from schemas.codec import decode
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.gate import ReplyApproved
@@ -75,7 +76,7 @@ async def left(bootstrap: str, database: str) -> ReplyApproved:
     admission = await PostgresConversations(router).admit(ticket)
     changes = {"ticket": ticket, "admission": admission, "idempotency_key": f"{ticket.ticket_id}:1"}
     approved = APPROVED.model_copy(update={**changes, "expires_at": now + timedelta(minutes=5)})
-    settlement = await leave(approved, conversations=PostgresConversations(outcome), clock=SystemClock())
+    settlement = await leave(approved, conversations=PostgresConversations(outcome), clock=SystemClock(), email=Email())
     async with Producer(bootstrap) as producer:
         await producer.publish(Topic.OUTCOME, ticket.conversation, settlement.settled, ())
     for pool in pools:

@@ -15,6 +15,7 @@ from infra.postgres.switch import PostgresSwitchTable
 from infra.settings import as_role
 from processors.errors import TryLater
 from processors.outcome import Settlement, deliver
+from processors.policy import Email
 from processors.ports import ClaimRequest, ClaimStatus, Reply, SwitchView
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.gate import Decision, Disposition, ReplyApproved
@@ -98,6 +99,7 @@ async def work(pool: Pool, approved: ReplyApproved, helpdesk: ScriptedHelpdesk) 
         clock=CLOCK,
         lease=30.0,
         deadline=DEADLINE,
+        email=Email(),
     )
 
 

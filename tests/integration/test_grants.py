@@ -6,6 +6,7 @@ import pytest
 TABLES = (
     "acknowledgement",
     "act",
+    "automatic_mail",
     "claim",
     "conversation",
     "crm_customer",
@@ -31,7 +32,8 @@ MATRIX: dict[str, dict[str, str]] = {
     "retrieval": {"crm_record": "s", "kb_article": "s", "kb_section": "s", "kb_word": "s"},
     "resolution": {"ledger": "si"},
     "outcome": {
-        "acknowledgement": "si",
+        "acknowledgement": "siu",
+        "automatic_mail": "sid",
         "claim": "siu",
         "conversation": "su",
         "decision": "si",
@@ -81,6 +83,7 @@ CALLS: dict[str, set[str]] = {
     "resolution": {"ledger_append"},
     "outcome": {
         "acknowledged",
+        "ask_acknowledgement",
         "claim",
         "claim_outside",
         "end_claim",
@@ -91,6 +94,7 @@ CALLS: dict[str, set[str]] = {
         "left_outside",
         "mark_sent",
         "may_acknowledge",
+        "may_mail",
         "not_held_by",
         "open_item",
         "record_decision",

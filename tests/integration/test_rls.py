@@ -12,6 +12,7 @@ ANN, BEN, NOBODY = (UUID(int=n) for n in (1, 2, 3))
 GUARDED = (
     "acknowledgement",
     "act",
+    "automatic_mail",
     "claim",
     "conversation",
     "crm_customer",
@@ -42,6 +43,7 @@ insert into claim (conversation, revision, key, ticket_id, actor, channel, inten
 insert into item (key, kind, conversation, revision, reason, event) values
     ('item-ann', 'suggest', 'k-ann', 1, '', ''), ('item-ben', 'suggest', 'k-ben', 1, '', '');
 insert into acknowledgement (key, conversation) values ('note-ann', 'k-ann'), ('note-ben', 'k-ben');
+insert into automatic_mail (key, address) values ('mail-ann', 'hash-ann'), ('mail-ben', 'hash-ben');
 insert into decision (ticket_id, revision, disposition, rule, record, decided_at) values
     ('00000000-0000-0000-0000-000000000001', 1, 'auto', '6', '{}', now()),
     ('00000000-0000-0000-0000-000000000002', 1, 'auto', '6', '{}', now());
@@ -110,6 +112,8 @@ READS = [
     ("outcome", "item", "key", {"key": "item-ben"}, ["item-ben"]),
     ("outcome", "acknowledgement", "key", {"customer": "ann"}, []),
     ("outcome", "acknowledgement", "key", {"conversation": "k-ben"}, ["note-ben"]),
+    ("outcome", "automatic_mail", "key", {}, []),
+    ("outcome", "automatic_mail", "key", {"address": "hash-ann"}, ["mail-ann"]),
     ("outcome", "decision", "ticket_id", {}, []),
     ("outcome", "decision", "ticket_id", {"ticket": str(BEN)}, [BEN]),
     ("outcome", "helpdesk_delivery", "key", {}, []),

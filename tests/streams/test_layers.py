@@ -180,7 +180,7 @@ class World:
 
     async def run(self) -> None:
         """Let every stage handle what it reads, until nothing is left."""
-        definitions = [LAYERS[stage](self, self.switch) for stage in EVERY_STAGE]
+        definitions = [LAYERS[stage](self, self.switch, self.metrics) for stage in EVERY_STAGE]
         while self.unread:
             record = self.unread.popleft()
             for definition in definitions:

@@ -9,10 +9,10 @@ from infra.helpdesk.scripted import Fault, ScriptedHelpdesk
 from processors.acknowledge import Acknowledged, acknowledge
 from processors.errors import DependencyDown, TryLater, Undeliverable
 from processors.policy import Email
-from processors.ports import AcknowledgeRequest, SwitchView
+from processors.ports import AcknowledgeAnswer, AcknowledgeRequest, MailRequest, SwitchView, Told
 from schemas.control import Scope, SwitchState
 from schemas.gate import Disposition, TicketEscalated
-from schemas.ingress import Marks
+from schemas.ingress import Channel, Marks
 from schemas.outcome import Outcome
 from tests.unit.test_outcome import escalated
 
@@ -23,16 +23,23 @@ HANDED_OVER = escalated(Disposition.HANDOFF)
 class Once:
     """Conversations that let one acknowledgement out."""
 
-    def __init__(self, granted: bool = True) -> None:
-        self.granted = granted
+    def __init__(self, *, mails: bool = True) -> None:
+        self.answer = AcknowledgeAnswer(Told.GRANTED)
+        self.mails = mails
         self.said: list[str] = []
 
-    async def may_acknowledge(self, request: AcknowledgeRequest) -> bool:
-        granted, self.granted = self.granted, False
-        return granted
+    async def may_mail(self, request: MailRequest) -> bool:
+        return self.mails
 
-    async def acknowledged(self, request: AcknowledgeRequest, text: str) -> None:
+    async def may_acknowledge(self, request: AcknowledgeRequest) -> AcknowledgeAnswer:
+        answer = self.answer
+        if answer.told is Told.GRANTED:
+            self.answer = AcknowledgeAnswer(Told.UNKNOWN)
+        return answer
+
+    async def acknowledged(self, request: AcknowledgeRequest, *, delivery: str, text: str) -> None:
         self.said.append(text)
+        self.answer = AcknowledgeAnswer(Told.SENT, text, delivery)
 
 
 class At:
@@ -69,7 +76,9 @@ async def test_a_hand_over_is_acknowledged_once_with_the_policys_words() -> None
     again = await told(once=once, desk=desk)
     assert first.settled is not None
     assert (first.settled.outcome, first.settled.text) == (Outcome.ACKNOWLEDGED, WORDS)
-    assert again == Acknowledged(None, "not again")
+    assert again.result == "told again"
+    assert again.settled is not None
+    assert (again.settled.text, again.settled.delivery) == (WORDS, first.settled.delivery)
     assert [delivery.payload["text"] for delivery in desk.deliveries] == once.said == [WORDS]
 
 
@@ -91,14 +100,55 @@ BY_A_MACHINE = HANDED_OVER.model_copy(
 async def test_nothing_is_said(event: TicketEscalated, words: str | None, state: SwitchState, result: str) -> None:
     once, desk = Once(), ScriptedHelpdesk()
     assert await told(event, words=words, once=once, desk=desk, state=state) == Acknowledged(None, result)
-    assert once.granted
+    assert once.answer.told is Told.GRANTED
     assert desk.deliveries == []
 
 
-@pytest.mark.parametrize("error", [TryLater("busy"), Undeliverable("no"), DependencyDown("mail"), ValueError("bug")])
-async def test_a_failed_note_is_not_sent_again_and_holds_nothing_up(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (TryLater("busy"), "TryLater"),
+        (Undeliverable("no"), "Undeliverable"),
+        (DependencyDown("mail"), "DependencyDown"),
+        (ValueError("bug"), "a fault"),
+    ],
+)
+async def test_a_failed_note_holds_nothing_up(error: Exception, result: str) -> None:
     once, desk = Once(), ScriptedHelpdesk()
     desk.fail(Fault(error))
-    assert await told(once=once, desk=desk) == Acknowledged(None, type(error).__name__)
-    assert await told(once=once, desk=desk) == Acknowledged(None, "not again")
+    assert await told(once=once, desk=desk) == Acknowledged(None, result)
     assert once.said == []
+
+
+async def test_a_note_whose_worker_died_before_the_call_is_sent() -> None:
+    once, desk = Once(), ScriptedHelpdesk()
+    once.answer = AcknowledgeAnswer(Told.UNKNOWN)
+    assert (await told(once=once, desk=desk)).result == "sent"
+    assert len(desk.deliveries) == 1
+
+
+async def test_a_note_whose_worker_died_after_the_call_is_told_and_not_sent_again() -> None:
+    once, desk = Once(), ScriptedHelpdesk()
+    first = await told(once=once, desk=desk)
+    once.answer = AcknowledgeAnswer(Told.UNKNOWN)  # nobody noted it
+    again = await told(once=once, desk=desk)
+    assert again.settled is not None
+    assert first.settled is not None
+    assert again.settled.delivery == first.settled.delivery
+    assert len(desk.deliveries) == 1
+
+
+async def test_a_note_nobody_can_ask_about_is_not_sent_again() -> None:
+    once, desk = Once(), ScriptedHelpdesk(can_be_asked=False)
+    once.answer = AcknowledgeAnswer(Told.UNKNOWN)
+    assert await told(once=once, desk=desk) == Acknowledged(None, "maybe sent")
+    assert desk.deliveries == []
+
+
+async def test_an_address_that_has_had_its_mail_gets_no_note() -> None:
+    mailed = HANDED_OVER.model_copy(
+        update={"ticket": HANDED_OVER.ticket.model_copy(update={"channel": Channel.EMAIL, "sender": "a@example.com"})}
+    )
+    once, desk = Once(mails=False), ScriptedHelpdesk()
+    assert await told(mailed, once=once, desk=desk) == Acknowledged(None, "too much mail")
+    assert desk.deliveries == []

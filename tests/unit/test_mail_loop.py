@@ -86,16 +86,18 @@ class Path:
         )
         self.rules.append(decision.rule)
         event = leave(drafted, decision, self.policy)
-        ports = {"conversations": self.conversations, "helpdesk": self, "clock": self.clock}
+        ports = {"conversations": self.conversations, "helpdesk": self, "clock": self.clock, "deadline": 5.0}
         if isinstance(event, ReplyApproved):
-            done = await deliver(event, switch=self.clock, lease=30.0, deadline=5.0, **ports)  # type: ignore[arg-type]
+            done = await deliver(event, switch=self.clock, lease=30.0, email=self.policy.email, **ports)  # type: ignore[arg-type]
+            if done.divert is not None:
+                self.rules[-1] = done.divert.decision.rule
+                done = await hand_over(done.divert, **ports)  # type: ignore[arg-type]
         else:
-            done = await hand_over(event, deadline=5.0, **ports)  # type: ignore[arg-type]
+            done = await hand_over(event, **ports)  # type: ignore[arg-type]
             await acknowledge(
                 event,
                 WORDS,
                 switch=self.clock,
-                deadline=5.0,
                 email=self.policy.email,
                 **ports,  # type: ignore[arg-type]
             )
@@ -168,6 +170,7 @@ async def test_an_acknowledgement_is_one_message_as_well(server: MailServer, man
         (Manner.MARKED, "machine-written"),
         (Manner.CHANGING, "answered-at-once"),
         (Manner.BLUNT, "answers-unknown"),
+        (Manner.FRESH, "outcome-too-much-mail"),
     ],
 )
 async def test_the_decision_names_the_rule_that_stopped_it(server: MailServer, manner: Manner, rule: str) -> None:

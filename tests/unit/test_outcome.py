@@ -10,6 +10,7 @@ import pytest
 from infra.helpdesk.scripted import Fault, ScriptedHelpdesk
 from processors.errors import DependencyDown, TryLater, Undeliverable
 from processors.outcome import DeadLetter, Settlement, bury, deliver, hand_over
+from processors.policy import Email
 from processors.ports import Claim, ClaimRequest, ClaimStatus, Item, ItemKind, SwitchView
 from schemas.control import SwitchState
 from schemas.gate import Decision, Disposition, ReplyApproved, TicketEscalated
@@ -149,6 +150,7 @@ async def run(
         clock=clock or FakeClock(),
         lease=LEASE,
         deadline=DEADLINE,
+        email=Email(),
     )
 
 
