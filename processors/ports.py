@@ -316,6 +316,7 @@ class OutsideSettled:
     text: str  # what went out
     at: datetime
     told: bool = False  # a person found it sent, and that was told as theirs
+    traceparent: str | None = None  # of the ticket, where it was traced
 
 
 class OutsideClaims(Protocol):
@@ -467,6 +468,7 @@ class Act:
 
     act_id: int
     settled: TicketSettled
+    traceparent: str | None = None  # of the item, where its ticket was traced
 
 
 class Queue(Protocol):

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from processors.delivery import Delivery, Desk, Sent, deliver_once
 from processors.outcome import BOT
-from processors.ports import ClaimRequest, Hold, ItemState, Queue, QueueAnswer, QueueItem, Reply
+from processors.ports import Act, ClaimRequest, Hold, ItemState, Queue, QueueAnswer, QueueItem, Reply
 from schemas.gate import Decision, ReplyApproved, TicketEscalated
 from schemas.ingress import TICKET_NAMESPACE, TicketReceived
 from schemas.outcome import Outcome, TicketSettled
@@ -399,7 +399,7 @@ def _ended(answer: QueueAnswer, act: TicketSettled) -> Acted:
     return Acted(Result(answer.hold.value), answer.detail, act if done else None)
 
 
-async def announce(item_id: UUID, queue: Queue, publish: Callable[[TicketSettled], Awaitable[object]]) -> int:
+async def announce(item_id: UUID, queue: Queue, publish: Callable[[Act], Awaitable[object]]) -> int:
     """Publish the acts that are not known to be published; how many there were.
 
     Raises:
@@ -407,6 +407,6 @@ async def announce(item_id: UUID, queue: Queue, publish: Callable[[TicketSettled
     """
     acts = await queue.unpublished(item_id)
     for act in acts:
-        await publish(act.settled)
+        await publish(act)
         await queue.published(act.act_id)
     return len(acts)

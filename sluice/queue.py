@@ -18,9 +18,10 @@ import typer
 
 from infra.kafka.producer import Producer
 from infra.settings import Settings
+from infra.telemetry import tracing
 from infra.wiring import open_adapters
 from processors.errors import DependencyDown
-from processors.ports import ItemKind, ItemState, Queue, Queued, QueueFilter, QueueItem, QueueStats
+from processors.ports import Act, ItemKind, ItemState, Queue, Queued, QueueFilter, QueueItem, QueueStats
 from processors.queue import (
     Acted,
     Fault,
@@ -37,7 +38,6 @@ from processors.queue import (
     take,
 )
 from schemas.ingress import Channel
-from schemas.outcome import TicketSettled
 from schemas.topics import Topic
 from sluice.queue_view import SHORT, as_document, as_row, item_view, list_table, stats_view
 from sluice.reach import brokers_of, database_of
@@ -55,6 +55,7 @@ from sluice.terminal import (
     stderr,
     verbatim,
 )
+from streams.spans import act_span
 
 HELD = 4  # exit code: another person has it
 
@@ -356,17 +357,19 @@ async def _acting(settings: Settings, item: str, me: str, work: Work) -> tuple[U
 
 async def _tell(item_id: UUID, queue: Queue, settings: Settings) -> None:
     producer: Producer | None = None
+    with tracing(settings, "queue") as tracer:
 
-    async def publish(settled: TicketSettled) -> None:
-        nonlocal producer
-        producer = producer or Producer(brokers_of(settings), client_id="sluice-queue", deadline=10.0)
-        await producer.publish(Topic.OUTCOME, settled.conversation, settled)
+        async def publish(act: Act) -> None:
+            nonlocal producer
+            producer = producer or Producer(brokers_of(settings), client_id="sluice-queue", deadline=10.0)
+            with act_span(tracer, act.settled, act.traceparent) as headers:
+                await producer.publish(Topic.OUTCOME, act.settled.conversation, act.settled, headers)
 
-    try:
-        await announce(item_id, queue, publish)
-    finally:
-        if producer is not None:
-            await producer.stop()
+        try:
+            await announce(item_id, queue, publish)
+        finally:
+            if producer is not None:
+                await producer.stop()
 
 
 SAID = {

@@ -12,6 +12,7 @@ from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from infra.trace_context import traceparent
 from schemas.event import Event, Stage
 from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.ingress import TicketReceived
@@ -63,10 +64,33 @@ def failed(span: Span, error: BaseException) -> None:
 
 def trace_headers() -> Headers:
     """The headers that let the next stage go on with the current trace (W3C Trace Context); none outside of one."""
-    carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier)
-    parent = carrier.get("traceparent")
+    return headers_of(traceparent())
+
+
+def headers_of(parent: str | None) -> Headers:
+    """The header of a `traceparent`; none without one."""
     return ((Header.TRACEPARENT.value, parent.encode()),) if parent else ()
+
+
+@contextmanager
+def act_span(tracer: Tracer, settled: TicketSettled, parent: str | None) -> Iterator[Headers]:
+    """The span of what somebody did about a ticket, in the ticket's own trace; the headers its event travels with.
+
+    Who it was is not told: a person's name is nobody's business outside.
+    """
+    with tracer.start_as_current_span(
+        f"people.{settled.outcome.value}",
+        context=_PROPAGATOR.extract(headers_of(parent), getter=_GETTER),
+        kind=SpanKind.PRODUCER,
+        attributes=attributes_of(settled),
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield trace_headers() or headers_of(parent)
+        except Exception as error:
+            failed(span, error)
+            raise
 
 
 def current_trace_id() -> str | None:

@@ -6,6 +6,7 @@ from hashlib import sha256
 from uuid import UUID, uuid4
 
 from infra.postgres.pool import Pool, fetch, fetch_value, storable, storable_json
+from infra.trace_context import traceparent
 from processors.errors import Conflict, TryLater
 from processors.ports import (
     AcknowledgeAnswer,
@@ -139,7 +140,7 @@ class PostgresConversations:
         return granted
 
     async def open_item(self, item: Item) -> UUID:
-        """Put something on the people's queue; the same key opens it once and answers the same id."""
+        """Put something on the people's queue, with the current trace; the same key opens it once, with one id."""
         parameters = {
             "key": item.key,
             "kind": item.kind.value,
@@ -151,6 +152,7 @@ class PostgresConversations:
             "event": storable_json(item.event),
             "due": item.due_at,
             "intent": intent_of(item.event),
+            "traceparent": traceparent(),
         }
         opened: UUID = await fetch_value(self._pool, "open_item", parameters)
         return opened

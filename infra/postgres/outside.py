@@ -33,7 +33,7 @@ class PostgresOutsideClaims:
             raise LookupError(f"no claim on ticket {ticket_id}")
         (row,) = await fetch(self._pool, "kept_outside", named)
         approved = ReplyApproved.model_validate_json(row["event"])
-        return OutsideSettled(approved, row["delivery"], row["text"], row["at"], row["told"])
+        return OutsideSettled(approved, row["delivery"], row["text"], row["at"], row["told"], row["traceparent"])
 
     async def release(self, ticket_id: UUID, account: str) -> None:
         """Give a claim back under which nothing was delivered.

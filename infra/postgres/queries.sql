@@ -34,7 +34,7 @@ select give_back(%(conversation)s);
 -- Put something on the people's queue, once per key.
 select open_item(
     %(key)s, %(kind)s, %(conversation)s, %(ticket)s, %(revision)s, %(customer)s, %(reason)s, %(event)s, %(due)s,
-    %(intent)s
+    %(intent)s, %(traceparent)s
 );
 
 -- name: ask_acknowledgement
@@ -61,7 +61,8 @@ select settle_outside(%(ticket)s, %(account)s, %(delivery)s, %(text)s);
 
 -- name: kept_outside
 -- What is kept of a reply that the helpdesk delivered.
-select event, delivery, text, at, told from kept_outside(%(ticket)s, %(account)s);
+select event, delivery, text, at, told, trace_outside(%(ticket)s, %(account)s) as traceparent
+from kept_outside(%(ticket)s, %(account)s);
 
 -- name: release_outside
 -- Give back a claim under which the helpdesk delivered nothing: ended, held or none.
@@ -146,9 +147,10 @@ select status, detail from unpark_item(%(item)s, %(person)s, %(act)s, %(event)s)
 
 -- name: queue_unpublished
 -- The acts on an item that are not known to be published, and what others left a minute ago and longer, in order.
-select act_id, event from act
-where published_at is null and (item_id = %(item)s or at < clock_timestamp() - interval '1 minute')
-order by act_id limit 100;
+select a.act_id, a.event, i.traceparent
+from act as a left join item as i using (item_id)
+where a.published_at is null and (a.item_id = %(item)s or a.at < clock_timestamp() - interval '1 minute')
+order by a.act_id limit 100;
 
 -- name: queue_published
 -- Note that an act was published.

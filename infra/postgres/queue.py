@@ -99,7 +99,9 @@ class PostgresQueue:
     async def unpublished(self, item_id: UUID) -> tuple[Act, ...]:
         """The acts whose event is not known to be published, in order."""
         rows = await fetch(self._pool, "queue_unpublished", {"item": item_id})
-        return tuple(Act(row["act_id"], TicketSettled.model_validate_json(row["event"])) for row in rows)
+        return tuple(
+            Act(row["act_id"], TicketSettled.model_validate_json(row["event"]), row["traceparent"]) for row in rows
+        )
 
     async def published(self, act_id: int) -> None:
         """Note that an act was published."""

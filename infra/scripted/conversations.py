@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from infra.crm import Customer, Record
 from infra.postgres.conversations import ACKNOWLEDGE_EVERY, body_hash, intent_of
 from infra.scripted.switch import ScriptedSwitchTable
+from infra.trace_context import traceparent
 from processors.errors import Conflict, TryLater
 from processors.ports import (
     AcknowledgeAnswer,
@@ -73,6 +74,7 @@ class State:
     # item key to by whom, as what, when; nobody where a helpdesk outside had sent it
     closed: dict[str, tuple[str | None, Outcome | None, datetime]] = field(default_factory=dict)
     acknowledged: dict[str, datetime] = field(default_factory=dict)  # conversation to the last time
+    traces: dict[str, str | None] = field(default_factory=dict)  # of items, by key
     notes: dict[str, AcknowledgeAnswer] = field(default_factory=dict)  # what became of each, by its key
     mails: dict[str, dict[str, datetime]] = field(default_factory=dict)  # address to its automatic mails, by key
     decisions: dict[tuple[UUID, int], Decision] = field(default_factory=dict)
@@ -334,6 +336,7 @@ class ScriptedConversations(Conversations):
         if item.key not in self._state.items:
             self._state.items[item.key] = (uuid4(), item)
             self._state.opened[item.key] = self._clock.now()
+            self._state.traces[item.key] = traceparent()
             if item.ticket_id is not None:
                 self._note(item.ticket_id, item.kind.value, intent_of(item.event))
         return self._state.items[item.key][0]

@@ -57,7 +57,8 @@ class ScriptedOutsideClaims:
         assert kept is not None
         told = self._conversations.state.closed[item.key][1] is Outcome.APPROVED
         said = self._conversations.said_under(kept)
-        return OutsideSettled(approved, kept.delivery or "", said, kept.settled_at or self._clock.now(), told)
+        at, trace = kept.settled_at or self._clock.now(), self._conversations.state.traces[item.key]
+        return OutsideSettled(approved, kept.delivery or "", said, at, told, trace)
 
     async def release(self, ticket_id: UUID, account: str) -> None:
         """Give a claim back under which nothing was delivered.

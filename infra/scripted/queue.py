@@ -168,7 +168,9 @@ class ScriptedQueue:
     # -- the rules
 
     def _noted(self, item_id: UUID, act: TicketSettled) -> QueueAnswer:
-        self._acts.append((item_id, self._clock.now(), Act(len(self._acts) + 1, act)))
+        state = self._conversations.state
+        trace = next((state.traces[key] for key, (opened, _) in state.items.items() if opened == item_id), None)
+        self._acts.append((item_id, self._clock.now(), Act(len(self._acts) + 1, act, trace)))
         return DONE
 
     async def _give_back(self, item: Item, person: str) -> None:

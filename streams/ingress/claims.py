@@ -4,7 +4,6 @@ POST /v1/claims/{ticket_id}           200 with the reply: deliver it now, within
 POST /v1/claims/{ticket_id}/settle    it was delivered (or not): nobody else will deliver it (or: it is free again)
 """
 
-import asyncio
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -12,13 +11,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
-from processors.errors import DependencyDown
 from processors.outside import delivered
 from processors.ports import OutsideClaims
-from schemas.outcome import TicketSettled
 from schemas.resolution import Sentence
-from schemas.topics import Topic
-from streams.ingress.doors import Authenticated, Doors, InDoors, bodied, body_of, parsed, problems
+from streams.ingress.doors import Authenticated, InDoors, bodied, body_of, parsed, problems, publish_act
 from streams.ingress.problem import Refused
 
 MAX_BYTES = 64 * 1024
@@ -112,17 +108,9 @@ async def settle(ticket_id: UUID, request: Request, claims: Claims, doors: InDoo
         if told.sent:
             kept = await claims.settle(ticket_id, key.account, delivery=told.delivery, text=told.text)
             if not kept.told:
-                await _publish(delivered(kept, actor=key.account, clock=doors.clock), doors)
+                await publish_act(delivered(kept, actor=key.account, clock=doors.clock), kept.traceparent, doors)
             return Settled(ticket_id=ticket_id, sent=True, delivery=kept.delivery, text=kept.text)
         await claims.release(ticket_id, key.account)
     except LookupError:
         raise Refused(404, "this account has no claim on this ticket", field="ticket_id") from None
     return Settled(ticket_id=ticket_id, sent=False)
-
-
-async def _publish(event: TicketSettled, doors: Doors) -> None:
-    try:
-        async with asyncio.timeout(doors.limits.publish_within):
-            await doors.publish(Topic.OUTCOME, event.conversation, event, ())
-    except TimeoutError:
-        raise DependencyDown("Kafka", "no acknowledgement in time") from None

@@ -29,12 +29,13 @@ from processors.ports import Clock, OutsideClaims
 from processors.queue import PeopleDesk
 from schemas.event import Stage, Step
 from schemas.ingress import MAX_MESSAGE_BYTES, TicketReceived
+from schemas.outcome import TicketSettled
 from schemas.topics import Header, Topic
 from streams.ingress.feed import ChatFeed
 from streams.ingress.outcomes import OutcomeView
 from streams.ingress.problem import MEDIA_TYPE, Refused
 from streams.metrics import Metrics
-from streams.spans import attributes_of, failed, stage_span, trace_headers
+from streams.spans import act_span, attributes_of, failed, stage_span, trace_headers
 from streams.step import Publish
 
 M = TypeVar("M", bound=BaseModel)
@@ -229,6 +230,20 @@ async def accept(ticket: TicketReceived, began: float, request: Request, doors: 
     doors.metrics.accepted.labels(ticket.channel.value).inc()
     doors.outcomes.accept(ticket)
     return Accepted(ticket_id=ticket.ticket_id, conversation=ticket.conversation)
+
+
+async def publish_act(settled: TicketSettled, parent: str | None, doors: Doors) -> None:
+    """Tell Kafka what was done about a ticket, in the ticket's own trace.
+
+    Raises:
+        DependencyDown: Kafka does not acknowledge.
+    """
+    with act_span(doors.tracer, settled, parent) as headers:
+        try:
+            async with asyncio.timeout(doors.limits.publish_within):
+                await doors.publish(Topic.OUTCOME, settled.conversation, settled, headers)
+        except TimeoutError:
+            raise DependencyDown("Kafka", "no acknowledgement in time") from None
 
 
 def _trace(request: Request) -> tuple[tuple[str, bytes], ...]:

@@ -6,7 +6,6 @@ GET  /v1/queue/{item_id}            one item with its event: transcript, draft, 
 POST /v1/queue/{item_id}/take       approve, edit, reject, resolve and release likewise
 """
 
-import asyncio
 from collections.abc import Awaitable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -34,9 +33,18 @@ from processors.queue import (
 )
 from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.ingress import Channel
-from schemas.outcome import Outcome, TicketSettled
-from schemas.topics import Topic
-from streams.ingress.doors import Doors, GivenKey, InDoors, bodied, body_of, parsed, problems, unauthorised
+from schemas.outcome import Outcome
+from streams.ingress.doors import (
+    Doors,
+    GivenKey,
+    InDoors,
+    bodied,
+    body_of,
+    parsed,
+    problems,
+    publish_act,
+    unauthorised,
+)
 from streams.ingress.problem import Refused
 
 MAX_BYTES = 128 * 1024
@@ -303,16 +311,8 @@ async def _done(item_id: UUID, person: str, acting: Awaitable[Acted], doors: Doo
     if acted.result is not Result.DONE:
         raise Refused(409, ": ".join(filter(None, (acted.result.value, acted.detail))), field="item_id")
     try:
-        await announce(item_id, desk.queue, lambda settled: _publish(settled, doors))
+        await announce(item_id, desk.queue, lambda act: publish_act(act.settled, act.traceparent, doors))
     except DependencyDown:
         again = "it is done, and not told to Kafka yet: send it again"
         raise Refused(503, again, headers={"Retry-After": "5"}) from None
     return Done(item_id=item_id, actor=person, detail=acted.detail)
-
-
-async def _publish(settled: TicketSettled, doors: Doors) -> None:
-    try:
-        async with asyncio.timeout(doors.limits.publish_within):
-            await doors.publish(Topic.OUTCOME, settled.conversation, settled, ())
-    except TimeoutError:
-        raise DependencyDown("Kafka", "no acknowledgement in time") from None

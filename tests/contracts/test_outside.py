@@ -21,6 +21,7 @@ from infra.scripted.queue import ScriptedQueue
 from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import as_role
 from processors.outside import LEFT, delivered, leave
+from processors.policy import Email
 from processors.ports import Conversations, ItemState, OutsideClaims, Queue, QueueFilter, SwitchTable
 from processors.queue import Fault, PeopleDesk, Result, approve, edit, reject, resolve, take
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
@@ -90,7 +91,7 @@ async def left(desk: Desk, within: timedelta = SOON) -> ReplyApproved:
             "expires_at": now + within,
         }
     )
-    settlement = await leave(approved, conversations=desk.outcome, clock=SystemClock())
+    settlement = await leave(approved, conversations=desk.outcome, clock=SystemClock(), email=Email())
     assert settlement.settled is not None
     assert (settlement.settled.outcome, settlement.settled.reason) == (Outcome.SUGGESTED, LEFT)
     return approved

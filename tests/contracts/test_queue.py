@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from opentelemetry.context import attach, detach
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from infra.clock import SystemClock
 from infra.postgres.conversations import PostgresConversations
@@ -380,3 +382,14 @@ class TestActs:
         await desk.queue.close(item, APPROVE, give_back=True)
         told = [waiting.settled.outcome for waiting in await desk.queue.unpublished(item)]
         assert told == [Outcome.TAKEN_OVER, Outcome.RELEASED, Outcome.TAKEN_OVER, Outcome.APPROVED]
+
+    async def test_an_act_joins_the_trace_its_item_was_opened_in(self, desk: Desk) -> None:
+        parent = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
+        token = attach(TraceContextTextMapPropagator().extract({"traceparent": parent}))
+        item = await desk.open()
+        detach(token)
+        await desk.queue.take(item, TAKE)
+        untraced = await desk.open(2, "k2")
+        await desk.queue.take(untraced, TAKE)
+        assert [act.traceparent for act in await desk.queue.unpublished(item)] == [parent]
+        assert [act.traceparent for act in await desk.queue.unpublished(untraced)] == [None]

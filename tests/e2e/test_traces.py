@@ -17,6 +17,7 @@ def trace_of(receiver: httpx.Client, ticket: str) -> list[dict[str, Any]]:
     spans: list[dict[str, Any]] = receiver.get("/spans").json()
     ours = {span["trace"] for span in spans if span["attributes"].get("sluice.ticket.id") == ticket}
     found = [span for span in spans if span["trace"] in ours]
+    found = [span for span in found if span["name"] in PATH]
     return sorted(found, key=lambda span: PATH.index(span["name"])) if len(found) >= len(PATH) else []
 
 
@@ -51,3 +52,27 @@ def test_the_lag_of_every_stage_is_told_by_the_broker(stack: Stack) -> None:
     told = httpx.get(f"http://127.0.0.1:{METRICS[0]}/metrics").text
     for stage in PATH[1:]:
         assert f'sluice_lag{{stage="{stage}"}}' in told
+
+
+def acts_of(receiver: httpx.Client, ticket: str) -> list[dict[str, Any]]:
+    spans: list[dict[str, Any]] = receiver.get("/spans").json()
+    ours = [span for span in spans if span["attributes"].get("sluice.ticket.id") == ticket]
+    return [span for span in ours if span["name"].startswith("people.")]
+
+
+def test_what_people_do_about_a_ticket_is_in_its_trace(stack: Stack, receiver: httpx.Client) -> None:
+    ticket = str(stack.send("Please close my account.", conversation="traced-person"))
+    _, header = stack.staff
+    listed = eventually(lambda: stack.client.get("/v1/queue", params={"ticket": ticket}, headers=header).json())
+    item = listed[0]["item_id"]
+    assert stack.client.post(f"/v1/queue/{item}/take", headers=header).status_code == httpx.codes.OK
+    stack.command("queue", "release", item[:12], "--as", stack.staff[0])
+    acts = eventually(lambda: len(found := acts_of(receiver, ticket)) == 2 and found)
+    trace = {
+        span["trace"] for span in receiver.get("/spans").json() if span["attributes"].get("sluice.ticket.id") == ticket
+    }
+    assert len(trace) == 1
+    assert sorted((span["name"], span["process"]) for span in acts) == [
+        ("people.released", "queue"),
+        ("people.taken_over", "edge"),
+    ]

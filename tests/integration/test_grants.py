@@ -70,7 +70,8 @@ COLUMNS = {
     ("people", "conversation", "update"): {"owner", "person", "touched_at"},
     ("outcome", "message", "update"): {"intent", "outcome"},
     ("people", "message", "update"): {"intent", "outcome"},
-    ("outcome", "item", "update"): {"state", "closed_at"},
+    ("outcome", "item", "update"): {"state", "closed_at", "traceparent"},
+    ("outcome", "acknowledgement", "update"): {"text", "delivery"},
     ("people", "item", "update"): {"state", "held_by", "closed_at", "closed_by", "closed_as"},
     ("people", "act", "update"): {"published_at"},
 }
@@ -104,6 +105,7 @@ CALLS: dict[str, set[str]] = {
         "strictness",
         "switch_lock",
         "switch_set",
+        "trace_outside",
     },
     "people": {
         "claim",

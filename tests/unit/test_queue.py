@@ -15,7 +15,7 @@ from infra.scripted.queue import ScriptedQueue
 from infra.scripted.switch import ScriptedSwitchTable
 from processors.errors import DependencyDown, TryLater, Undeliverable
 from processors.outcome import BOT, DeadLetter, bury, hand_over, item_of
-from processors.ports import ClaimRequest, ClaimStatus, ItemKind, ItemState, Reply
+from processors.ports import Act, ClaimRequest, ClaimStatus, ItemKind, ItemState, Reply
 from processors.queue import (
     Acted,
     Fault,
@@ -382,8 +382,8 @@ async def test_acts_are_published_once_in_their_order(room: Room) -> None:
     await approve(item, "mia", room.desk)
     told: list[Outcome] = []
 
-    async def publish(settled: TicketSettled) -> None:
-        told.append(settled.outcome)
+    async def publish(act: Act) -> None:
+        told.append(act.settled.outcome)
 
     assert [await announce(item, room.queue, publish) for _ in range(2)] == [2, 0]
     assert told == [Outcome.TAKEN_OVER, Outcome.APPROVED]
@@ -392,7 +392,7 @@ async def test_acts_are_published_once_in_their_order(room: Room) -> None:
 async def test_an_act_that_could_not_be_published_is_published_by_the_next_one_who_tries(room: Room) -> None:
     item = await room.taken()
 
-    async def down(settled: TicketSettled) -> None:
+    async def down(act: Act) -> None:
         raise DependencyDown("Kafka")
 
     with pytest.raises(DependencyDown):

@@ -18,7 +18,7 @@ from schemas.ingress import Identity, Proof, TicketReceived
 from schemas.outcome import Outcome, TicketSettled
 from schemas.topics import Header
 from streams.metrics import Metrics
-from streams.spans import attributes_of, count, failed, place_of, stage_span, trace_headers
+from streams.spans import act_span, attributes_of, count, failed, place_of, stage_span, trace_headers
 from tests.unit.test_outcome import APPROVED, escalated
 
 CANARY = "canary-7f3a@example.com +1 555 0100"
@@ -157,3 +157,34 @@ def test_what_is_decided_is_counted_without_a_written_word() -> None:
     assert 'sluice_settled_total{channel="api",outcome="sent"} 1.0' in told
     assert 'sluice_end_to_end_seconds_sum{outcome="sent"} 2.0' in told
     assert "canary" not in told
+
+
+def test_a_person_s_act_is_a_span_of_the_ticket_s_trace_and_tells_nobody_s_name(
+    exported: tuple[TracerProvider, InMemorySpanExporter],
+) -> None:
+    provider, memory = exported
+    settled = TicketSettled(
+        ticket_id=APPROVED.ticket.ticket_id,
+        conversation=CANARY,
+        revision=1,
+        outcome=Outcome.EDITED,
+        actor=CANARY,
+        text=CANARY,
+        diff=CANARY,
+        settled_at=NOW,
+    )
+    with act_span(tracer_of(provider), settled, PARENT.decode()) as headers:
+        pass
+    (span,) = memory.get_finished_spans()
+    assert (span.name, format(span.parent.span_id, "016x")) == ("people.edited", "2" * 16)  # type: ignore[union-attr]
+    assert span.attributes["sluice.outcome"] == "edited"  # type: ignore[index]
+    assert CANARY not in span.to_json()
+    assert headers == ((Header.TRACEPARENT.value, f"00-{'1' * 32}-{span.context.span_id:016x}-01".encode()),)
+
+
+def test_without_a_receiver_an_act_s_event_keeps_its_ticket_s_trace() -> None:
+    settled = TicketSettled(
+        ticket_id=APPROVED.ticket.ticket_id, conversation="k", revision=1, outcome=Outcome.APPROVED, settled_at=NOW
+    )
+    with act_span(NoOpTracer(), settled, PARENT.decode()) as headers:
+        assert headers == ((Header.TRACEPARENT.value, PARENT),)
