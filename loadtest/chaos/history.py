@@ -103,7 +103,7 @@ class Delivered:
     key: str
     kind: str  # reply, hand-over
     conversation: str
-    at: datetime
+    reference: str  # the helpdesk's own: the same one for the same effect
     tokens: frozenset[str] = frozenset()
 
 
