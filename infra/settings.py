@@ -293,6 +293,17 @@ class Settings(BaseSettings):
         description="Age at which the last look at the switch counts as unknown, in seconds: nothing is sent.",
     )
     max_in_flight: int = Field(64, gt=0, description="Tickets a stage works on at the same time.")
+    session_timeout: float = Field(
+        15.0, ge=6, le=300, description="Silence after which a worker loses its partitions to others, in seconds."
+    )
+    group_prefix: str = Field(
+        "sluice",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="Prefix of the consumer groups. A new one reads all anew.",
+    )
+    failpoint: str | None = Field(
+        None, description="For chaos runs alone: METHOD:before|after=exit|raise|block:SECONDS fails on purpose, once."
+    )
 
     # The edge and its mail
     edge_host: str = Field("127.0.0.1", description="Address the edge listens on.")

@@ -35,6 +35,7 @@ from infra.postgres.pool import Address, Pool, open_pool
 from infra.postgres.queue import PostgresQueue
 from infra.postgres.switch import PostgresSwitchTable
 from infra.scripted.conversations import ScriptedConversations
+from infra.scripted.failpoints import failing
 from infra.scripted.ledger import ScriptedLedger
 from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import DatabaseRole, Settings, SettingsError
@@ -131,7 +132,7 @@ class Adapters:
     @cached_property
     def admissions(self) -> Conversations:
         """Conversations as the router may touch them."""
-        return PostgresConversations(self.pools["router"])
+        return failing(PostgresConversations(self.pools["router"]), self.settings.failpoint)
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -197,7 +198,7 @@ class Adapters:
     @cached_property
     def conversations(self) -> Conversations:
         """Conversations as outcome may touch them: claims, items, decisions."""
-        return PostgresConversations(self.pools["outcome"])
+        return failing(PostgresConversations(self.pools["outcome"]), self.settings.failpoint)
 
     @cached_property
     def outside(self) -> OutsideClaims:
@@ -212,7 +213,7 @@ class Adapters:
     @cached_property
     def helpdesk(self) -> Helpdesk:
         """Where replies and hand-overs go: replies by their channel, where it has a way out of its own."""
-        return ByChannel(self._desk, self._channels())
+        return failing(ByChannel(self._desk, self._channels()), self.settings.failpoint)
 
     def _channels(self) -> Mapping[Channel, Replies]:
         """The channels with a way out of their own."""

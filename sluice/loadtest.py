@@ -235,7 +235,7 @@ async def _sample(target: Target, found: Day) -> None:
     while True:
         for stage in STAGES:
             try:
-                lags = await asyncio.to_thread(admin.lag, group_of(stage))
+                lags = await asyncio.to_thread(admin.lag, group_of(stage, target.settings.group_prefix))
             except (KafkaException, TimeoutError):
                 continue
             at = (datetime.now(UTC) - found.began).total_seconds()

@@ -52,6 +52,8 @@ def worker(
         switch_staleness=settings.switch_staleness,
         limits=Limits(in_flight=settings.max_in_flight),
         slot=slot,
+        session_timeout=settings.session_timeout,
+        group_prefix=settings.group_prefix,
         health_host=settings.edge_host,
         health_port=settings.worker_port if port is None else port,
         listening=lambda bound: _listening(settings.edge_host, bound, names, as_json),
