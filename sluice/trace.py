@@ -1,5 +1,6 @@
 """`sluice trace`: one ticket's whole way through the topics, with times and decisions."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -8,17 +9,20 @@ import typer
 from rich.table import Table
 
 from infra.kafka.history import Entry, history
+from processors.outcome import BOT
 from schemas.event import Event, Step
 from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.ingress import TicketReceived
-from schemas.outcome import TicketSettled
+from schemas.outcome import TERMINAL, TicketSettled
 from schemas.resolution import ReplyDrafted
 from schemas.retrieval import EvidenceFound
 from schemas.router import TicketRouted
+from sluice.queue_view import span
 from sluice.reach import bootstrap
 from sluice.terminal import USAGE, WRONG, AsJson, console, fail, print_json, read_settings, verbatim
 
 BAR = 40  # columns of the waterfall
+GAP = timedelta(seconds=1)  # a longer wait is told, not drawn: a day's bar hides everything else
 
 
 def trace(
@@ -96,17 +100,51 @@ def describe(event: Event | None) -> str:
 
 
 def _show_waterfall(found: list[Entry]) -> None:
-    steps = max((_steps(entry.event) for entry in found), key=len)
-    if not steps:
-        return
-    start = min(step.started_at for step in steps)
-    ends = [(step.started_at - start).total_seconds() * 1000 + step.took_ms for step in steps]
-    total = max(*ends, 1.0)
+    for line in waterfall([entry.event for entry in found]):
+        console.print(line)
+
+
+def waterfall(events: Sequence[Event | None]) -> list[str]:
+    """The stages' steps as bars on one scale, then what was done about the ticket afterwards, each at its time."""
+    steps = max((_steps(event) for event in events), key=len, default=())
+    return [*_bars(steps), *_acts(events, max((_end(step) for step in steps), default=None))]
+
+
+def _bars(steps: Sequence[Step]) -> list[str]:
+    start = min((step.started_at for step in steps), default=None)
+    if start is None:
+        return []
+    total = max(*((_end(step) - start).total_seconds() * 1000 for step in steps), 1.0)
+    lines = []
     for step in steps:
         begin = (step.started_at - start).total_seconds() * 1000
         offset, length = int(BAR * begin / total), max(1, int(BAR * step.took_ms / total))
         bar = " " * offset + "█" * length
-        console.print(f"{step.stage.value:>10} {bar:<{BAR + 1}} +{begin:7.1f} ms, took {step.took_ms:.1f} ms")
+        lines.append(f"{step.stage.value:>10} {bar:<{BAR + 1}} +{begin:7.1f} ms, took {step.took_ms:.1f} ms")
+    return lines
+
+
+def _acts(events: Sequence[Event | None], last: datetime | None) -> list[str]:
+    """A line for each act, once however often it was published, and one for each wait before it."""
+    told = {(act.settled_at, act.outcome): act for act in events if isinstance(act, TicketSettled) and _who(act)}
+    lines = []
+    for (at, outcome), act in sorted(told.items()):
+        if last is not None and at - last >= GAP:
+            lines.append(f"{'⋮':>10} {span((at - last).total_seconds())} later")
+        lines.append(f"{outcome.value:>10} ◆ by {_who(act)}, {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        last = at if last is None else max(last, at)
+    return lines
+
+
+def _who(settled: TicketSettled) -> str | None:
+    """What kind of actor it was; None for the path itself."""
+    if settled.actor == BOT:
+        return None
+    return "a helpdesk outside" if settled.outcome in TERMINAL else "a person"
+
+
+def _end(step: Step) -> datetime:
+    return step.started_at + timedelta(milliseconds=step.took_ms)
 
 
 def _steps(event: Event | None) -> tuple[Step, ...]:
