@@ -228,3 +228,13 @@ def start_mail_server(environ: dict[str, str]) -> "subprocess.Popen[bytes]":
 
     eventually(answers)
     return server
+
+
+@pytest.fixture(scope="module")
+def cautious(stack: Stack) -> Iterator[str]:
+    """A customer to whom nothing is sent without a person."""
+    (customer,) = stack.rows("select customer_id from crm_customer order by customer_id desc limit 1")[0]
+    scope = f"customer:{customer}"
+    stack.command("switch", "suggest", "--scope", scope, "--why", "tests")
+    yield customer
+    stack.command("switch", "auto", "--scope", scope, "--why", "the tests are over")

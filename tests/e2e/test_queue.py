@@ -1,12 +1,10 @@
 """The people's queue end to end: what waits, what a person sends, and who may speak in a conversation."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import pytest
 from confluent_kafka import Producer
 
 from infra.kafka.running import running_kafka
@@ -20,16 +18,6 @@ FURTHER = "What does standard delivery cost?"
 ACTION = "I want my money back, $1,250.00 in total."
 UNKNOWN = "Where is my order W00000?"  # no rule holds against what comes later in its conversation
 WAITING = (Outcome.HANDED_OFF, Outcome.SUGGESTED)
-
-
-@pytest.fixture(scope="module")
-def cautious(stack: Stack) -> Iterator[str]:
-    """A customer to whom nothing is sent without a person."""
-    (customer,) = stack.rows("select customer_id from crm_customer order by customer_id desc limit 1")[0]
-    scope = f"customer:{customer}"
-    stack.command("switch", "suggest", "--scope", scope, "--why", "the queue's tests")
-    yield customer
-    stack.command("switch", "auto", "--scope", scope, "--why", "the queue's tests are over")
 
 
 def queued(stack: Stack, ticket: UUID) -> list[dict[str, Any]]:

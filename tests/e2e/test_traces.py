@@ -60,19 +60,30 @@ def acts_of(receiver: httpx.Client, ticket: str) -> list[dict[str, Any]]:
     return [span for span in ours if span["name"].startswith("people.")]
 
 
-def test_what_people_do_about_a_ticket_is_in_its_trace(stack: Stack, receiver: httpx.Client) -> None:
-    ticket = str(stack.send("Please close my account.", conversation="traced-person"))
+def test_an_approved_suggestion_is_in_the_ticket_s_trace(stack: Stack, receiver: httpx.Client, cautious: str) -> None:
+    ticket = str(stack.send("How much does express delivery cost?", customer_id=cautious))
+    spans = eventually(lambda: trace_of(receiver, ticket))
     _, header = stack.staff
-    listed = eventually(lambda: stack.client.get("/v1/queue", params={"ticket": ticket}, headers=header).json())
-    item = listed[0]["item_id"]
-    assert stack.client.post(f"/v1/queue/{item}/take", headers=header).status_code == httpx.codes.OK
-    stack.command("queue", "release", item[:12], "--as", stack.staff[0])
+    item = stack.client.get("/v1/queue", params={"ticket": ticket}, headers=header).json()[0]["item_id"]
+    stack.command("queue", "take", item[:12], "--as", stack.staff[0])
+    assert stack.client.post(f"/v1/queue/{item}/approve", headers=header).status_code == httpx.codes.OK
     acts = eventually(lambda: len(found := acts_of(receiver, ticket)) == 2 and found)
-    trace = {
-        span["trace"] for span in receiver.get("/spans").json() if span["attributes"].get("sluice.ticket.id") == ticket
+    assert {(act["name"], act["process"]) for act in acts} == {
+        ("people.taken_over", "queue"),
+        ("people.approved", "edge"),
     }
-    assert len(trace) == 1
-    assert sorted((span["name"], span["process"]) for span in acts) == [
-        ("people.released", "queue"),
-        ("people.taken_over", "edge"),
-    ]
+    assert {(act["trace"], act["parent"]) for act in acts} == {(spans[-1]["trace"], spans[-1]["span"])}
+    assert "approved ◆ by a person" in stack.command("trace", ticket)
+
+
+def test_no_span_of_an_act_holds_what_a_person_wrote_or_their_name(stack: Stack, receiver: httpx.Client) -> None:
+    ticket = str(stack.send("I want a refund of $900.", conversation=f"{CANARY}-act"))
+    person, header = stack.staff
+    listed = eventually(lambda: stack.client.get("/v1/queue", params={"ticket": ticket}, headers=header).json())
+    item = f"/v1/queue/{listed[0]['item_id']}"
+    assert stack.client.post(f"{item}/take", headers=header).status_code == httpx.codes.OK
+    told = {"reason": "other", "note": f"{CANARY} was rude"}
+    assert stack.client.post(f"{item}/reject", headers=header, json=told).status_code == httpx.codes.OK
+    acts = eventually(lambda: len(found := acts_of(receiver, ticket)) == 2 and found)
+    assert CANARY not in str(acts)
+    assert person not in [value for act in acts for value in act["attributes"].values()]
