@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Place] = {
     "queue": Place("queue", "app", RUN, "The people's queue: what waits for a person, and what they do with it."),
     "trace": Place("trace", "trace", LOOK, "Show a ticket's whole way, with times and decisions."),
     "loadtest": Place("loadtest", "app", LOOK, "Send a day of tickets and measure what comes out."),
+    "chaos": Place("chaos.command", "chaos", LOOK, "Break everything by a seed, and let the oracle say what held."),
     "dead": Place("dead", "app", LOOK, "Dead letters: list them, show one, redrive them."),
     "eval": Place("eval", "evaluate", LOOK, "Run a labelled suite through the whole path, in this process."),
     "doctor": Place("doctor", "doctor", LOOK, "Say what is reachable, which versions run, and what to fix."),

@@ -160,7 +160,6 @@ class History:
     items: tuple[ItemRow, ...] = ()
     delivered: tuple[Delivered, ...] = ()
     commits: tuple[Commit, ...] = ()  # samples, and the last state
-    ends: Mapping[tuple[str, int], int] = field(default_factory=dict)  # (topic, partition) → end offset after quiet
     flips: tuple[Flip, ...] = ()
     applied: tuple[Applied, ...] = ()
     samples: tuple[Sample, ...] = ()

@@ -23,8 +23,7 @@ def test_tickets_come_in_time_follow_each_other_and_come_again() -> None:
 
 
 def test_nothing_follows_a_conversation_that_has_not_begun() -> None:
-    plan = [arrival for arrival in arrivals(3, 120, 6)]
-    assert all(arrival.conversation <= arrival.number for arrival in plan)
+    assert all(arrival.conversation <= arrival.number for arrival in arrivals(3, 120, 6))
 
 
 def test_ten_seeds_of_a_dozen_faults_try_each_at_least_three_times() -> None:

@@ -1,0 +1,306 @@
+"""The world a chaos run breaks: brokers, Postgres, a model, a helpdesk and workers as processes of its own."""
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+
+from infra.kafka.admin import Admin, with_partitions
+from infra.kafka.local import LocalKafka, start_kafka
+from infra.postgres.local import LocalPostgres, start_postgres
+from infra.postgres.migrate import migrate
+from infra.settings import Settings, load_settings
+from infra.wiring import embedder_of
+from loadtest.chaos.history import Flip
+from schemas.control import Scope, SwitchState
+from schemas.topics import all_topics
+from sluice.demo.own import own_environ
+from sluice.stack import Say
+from sluice.suite import SHOP, load, open_suite, prepare
+from sluice.switch_paths import set_switch
+
+PARTITIONS = 4
+SESSION = 6.0  # seconds: the least a broker allows, so that a paused worker is found out soon
+READY_WITHIN = 60.0  # seconds
+DRAINED_WITHIN = 40.0
+LIMITS = {
+    "SLUICE_SESSION_TIMEOUT": str(SESSION),
+    "SLUICE_MODEL_DEADLINE": "4",
+    "SLUICE_HELPDESK_DEADLINE": "3",
+    "SLUICE_CLAIM_LEASE": "8",
+}
+
+
+class WorldFailed(Exception):
+    """A part of the world did not come up; the message says which, and where its log is."""
+
+
+@dataclass
+class Worker:
+    """A place for a worker process. The supervisor fills it again unless a fault holds it."""
+
+    name: str
+    stages: str = "all"
+    environ: Mapping[str, str] = field(default_factory=dict)  # beside the world's own
+    prefix: Sequence[str] = ()  # before its command, such as one that enters a namespace
+    process: "subprocess.Popen[bytes] | None" = None
+    port: int | None = None  # of its health and metrics, once it listens
+    held: bool = False  # by a fault: not to be started by anybody else
+    crashes: int = 0  # ends that nobody asked for
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+
+@dataclass
+class World:
+    """Everything that runs, and how to hurt it."""
+
+    home: Path
+    settings: Settings
+    kafka: LocalKafka
+    postgres: LocalPostgres
+    environ: dict[str, str]
+    model: str  # address of the scripted model server
+    helpdesk: str
+    workers: list[Worker] = field(default_factory=list)
+    servers: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)  # model, helpdesk
+    words: dict[str, list[str]] = field(default_factory=dict)  # how each is started
+    flips: list[Flip] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    # -- workers
+
+    def start(self, worker: Worker, **more: str) -> None:
+        """Start a worker process; `more` is added to its environment for this once."""
+        log = (self.home / f"{worker.name}.log").open("ab")
+        words = [sys.executable, "-m", "sluice.main", "worker", worker.stages, "--port", "0", "--json"]
+        worker.port = None
+        worker.process = subprocess.Popen(
+            [*worker.prefix, *words],
+            env={**self.environ, **worker.environ, **more},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+        told = threading.Thread(target=_listen, args=(worker, worker.process.stdout), daemon=True)
+        told.start()
+
+    def stop(self, worker: Worker, how: signal.Signals = signal.SIGTERM, within: float = DRAINED_WITHIN) -> int | None:
+        """End a worker process and wait; its exit code."""
+        process = worker.process
+        if process is None:
+            return None
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+        try:
+            return process.wait(within)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.wait(within)
+
+    @contextmanager
+    def hold(self, worker: Worker) -> Iterator[Worker]:
+        """Keep the supervisor from a worker; it is running again, as ever, at the end."""
+        with self.lock:
+            worker.held = True
+        try:
+            yield worker
+        finally:
+            if not worker.alive and not self.closing.is_set():
+                self.start(worker)
+            worker.held = False
+
+    def supervise(self) -> None:
+        """Start again what ended by itself, a second later, until the world closes."""
+        while not self.closing.wait(1.0):
+            with self.lock:
+                for worker in self.workers:
+                    if not worker.held and not worker.alive:
+                        worker.crashes += 1
+                        self.start(worker)
+
+    def ready(self, worker: Worker) -> bool:
+        """Whether a worker says it is."""
+        if worker.port is None or not worker.alive:
+            return False
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{worker.port}/readyz", timeout=2).is_success
+        return False
+
+    def await_ready(self, within: float = READY_WITHIN) -> None:
+        """Wait for all workers.
+
+        Raises:
+            WorldFailed: one is not ready in time.
+        """
+        deadline = time.monotonic() + within
+        while waiting := [worker.name for worker in self.workers if not self.ready(worker)]:
+            if time.monotonic() > deadline:
+                raise WorldFailed(f"{', '.join(waiting)} not ready; their logs are in {self.home}")
+            time.sleep(0.2)
+
+    # -- the others
+
+    def serve(self, name: str, words: Sequence[str]) -> None:
+        """Start a scripted server, `sluice scripted NAME ...`."""
+        self.words[name] = [sys.executable, "-m", "sluice.main", "scripted", name, *words]
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.servers[name] = subprocess.Popen(
+                self.words[name], env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def restart_server(self, name: str, *, after: float = 0.0) -> None:
+        """End a scripted server as by kill -9, and start it again; what it remembered is gone."""
+        self.servers[name].kill()
+        self.servers[name].wait(10)
+        time.sleep(after)
+        self.serve(name, self.words[name][5:])
+
+    def tell(self, server: str, **faults: object) -> None:
+        """Tell a scripted server how its next calls fail."""
+        httpx.put(f"{server}/faults", json=faults, timeout=5).raise_for_status()
+
+    def revive_kafka(self) -> None:
+        """Start the broker again on its folder, at its old address."""
+        start_kafka(self.kafka.daemon.directory)
+
+    def revive_postgres(self) -> None:
+        """Start Postgres again on its folder."""
+        start_postgres(self.postgres.directory)
+
+    def flip(self, state: SwitchState, why: str) -> None:
+        """Set the switch for everything, by both paths, and note when."""
+        asked = datetime.now(UTC)
+        asyncio.run(set_switch(self.settings, Scope(), state, why=why, actor="chaos"))
+        self.flips.append(Flip(state.value, asked, datetime.now(UTC)))
+
+    @property
+    def admin(self) -> Admin:
+        return Admin(self.kafka.bootstrap)
+
+
+def _listen(worker: Worker, out: IO[bytes] | None) -> None:
+    """Learn the port from the first line; read on, or the pipe would fill."""
+    for line in out or ():
+        with suppress(ValueError, KeyError):
+            worker.port = json.loads(line)["port"]
+
+
+@contextmanager
+def world(home: Path, workers: int, say: Say, *, partitions: int = PARTITIONS) -> Iterator[World]:
+    """A new world in an empty `home`, armed and ready; gone at the end, its logs stay.
+
+    Raises:
+        WorldFailed: a part does not come up.
+    """
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    with ExitStack() as stack:
+        kafka = start_kafka(home.resolve() / "kafka")
+        stack.callback(lambda: start_kafka(home.resolve() / "kafka").kill())
+        postgres = start_postgres(home.resolve() / "postgres")
+        stack.callback(lambda: start_postgres(home.resolve() / "postgres").stop())
+        Admin(kafka.bootstrap).create_topics(with_partitions(all_topics(), partitions))
+        migrate(postgres.url())
+        say("Kafka and Postgres are up")
+        ports = _free_ports(2)
+        secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+        model, helpdesk = (f"http://127.0.0.1:{port}" for port in ports)
+        environ = _prepare(home, kafka, postgres, say) | LIMITS
+        environ |= {
+            "MODEL_COMMODITY": "vllm/scripted",
+            "VLLM_BASE_URL": f"{model}/v1",
+            "HELPDESK": "webhook",
+            "HELPDESK_WEBHOOK_URL": f"{helpdesk}/webhook",
+            "HELPDESK_FIND_URL": f"{helpdesk}/webhook",
+            "HELPDESK_WEBHOOK_SECRET": secret,
+        }
+        made = World(home, load_settings(environ), kafka, postgres, environ, model, helpdesk)
+        stack.callback(_end, made)
+        made.serve("model", ["--port", str(ports[0])])
+        made.serve("helpdesk", ["--port", str(ports[1]), "--secret", secret])
+        for address in (f"{model}/v1/models", f"{helpdesk}/deliveries"):
+            _answering(address)
+        made.flip(SwitchState.AUTO, "the chaos run arms itself")
+        made.workers = [Worker(f"worker-{number}") for number in range(workers)]
+        for worker in made.workers:
+            made.start(worker)
+        made.await_ready()
+        say(f"{workers} workers are ready, each with every stage")
+        threading.Thread(target=made.supervise, daemon=True).start()
+        yield made
+
+
+def _end(made: World) -> None:
+    made.closing.set()
+    with made.lock:
+        for worker in made.workers:
+            worker.held = True
+            if worker.process is not None and worker.alive:
+                with suppress(ProcessLookupError):
+                    os.killpg(worker.process.pid, signal.SIGCONT)
+                made.stop(worker, signal.SIGKILL)
+    for server in made.servers.values():
+        server.kill()
+        server.wait(10)
+
+
+def _prepare(home: Path, kafka: LocalKafka, postgres: LocalPostgres, say: Say) -> dict[str, str]:
+    """Load the shop and train what it needs, unless a demo did; the environment of every process."""
+    configured = load_settings()
+    suite = open_suite(SHOP)
+    environ = {**os.environ, **own_environ(configured, suite)}
+    shop = configured.model_copy(update={"home": configured.home / "demo"})
+    embedder = embedder_of(shop, threads=os.cpu_count() or 1)
+
+    async def ready() -> Any:  # noqa: ANN401
+        prepared = await prepare(suite, shop, embedder, say)
+        await load(suite, postgres.url(), embedder, say)
+        return prepared
+
+    prepared = asyncio.run(ready())
+    (home / "cache").symlink_to((shop.home / "cache").resolve())  # the embedding graph, and what was embedded
+    return environ | {
+        "SLUICE_HOME": str(home),
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
+        "DATABASE_URL": postgres.url(),
+        "SLUICE_MODELS_DIR": str(prepared.models_dir),
+        "SLUICE_POLICY": str(prepared.policy),
+    }
+
+
+def _answering(address: str) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        with suppress(httpx.TransportError):
+            if httpx.get(address, timeout=2).is_success:
+                return
+        time.sleep(0.2)
+    raise WorldFailed(f"{address} does not answer")
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in servers]
