@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from opentelemetry.context import attach, detach
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from infra.clock import SystemClock
 from infra.helpdesk.scripted import ScriptedHelpdesk
@@ -22,7 +24,7 @@ from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import as_role
 from processors.outside import LEFT, delivered, leave
 from processors.policy import Email
-from processors.ports import Conversations, ItemState, OutsideClaims, Queue, QueueFilter, SwitchTable
+from processors.ports import Conversations, ItemState, OutsideClaims, OutsideSettled, Queue, QueueFilter, SwitchTable
 from processors.queue import Fault, PeopleDesk, Result, approve, edit, reject, resolve, take
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.gate import ReplyApproved
@@ -247,3 +249,17 @@ async def test_a_reply_the_helpdesk_is_sending_is_not_rejected(desk: Desk) -> No
     assert (acted.result, acted.detail) == (Result.SENDING, "the helpdesk")
     await desk.claims.release(ticket, "shop")
     assert (await reject(item, "mia", Fault.FACT, acting)).result is Result.DONE
+
+
+async def test_a_delivery_joins_the_trace_its_reply_was_left_in(desk: Desk) -> None:
+    parent = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
+    token = attach(TraceContextTextMapPropagator().extract({"traceparent": parent}))
+    traced = await delivered_one(desk)
+    detach(token)
+    assert (traced.traceparent, (await delivered_one(desk)).traceparent) == (parent, None)
+
+
+async def delivered_one(desk: Desk) -> OutsideSettled:
+    ticket = (await left(desk)).ticket.ticket_id
+    await desk.claims.claim(ticket, "shop", 30)
+    return await desk.claims.settle(ticket, "shop", delivery="d", text=None)
