@@ -37,7 +37,7 @@ SHOWN_BYTES = 32 * 1024  # of a dead message's raw bytes; the dead topic keeps t
 
 @dataclass(frozen=True)
 class Settlement:
-    """What became of an event: exactly one of the two."""
+    """What became of an event: one of the two, or neither where its revision had ended before."""
 
     settled: TicketSettled | None = None  # for tickets.outcome
     divert: TicketEscalated | None = None  # for tickets.escalation
@@ -165,7 +165,7 @@ async def hand_over(
 ) -> Settlement:
     """Open the item, tell the helpdesk, keep the decision. Each may happen twice: their keys make it once.
 
-    A helpdesk that refuses the hand-over for good does not undo it: the item stands on the people's queue.
+    A revision ends once: nothing is opened for one that was sent or overtaken before. A helpdesk that refuses the hand-over for good does not undo it: the item stands on the people's queue.
 
     Raises:
         TryLater: the helpdesk asks to wait.
@@ -175,6 +175,8 @@ async def hand_over(
     kind = ItemKind.SUGGEST if suggest else ItemKind.HANDOFF
     reason = "; ".join(escalated.decision.reasons) or escalated.decision.rule
     item = await conversations.open_item(item_of(escalated, kind, _key(escalated), reason))
+    if item is None:
+        return Settlement()
     await conversations.record_decision(escalated.ticket.ticket_id, escalated.admission.revision, escalated.decision)
     try:
         delivery = await helpdesk.hand_over(_hand_over(escalated), deadline)

@@ -22,6 +22,8 @@ async def leave(approved: ReplyApproved, *, conversations: Conversations, clock:
         return divert(approved, *TOO_MUCH_MAIL)
     key = f"{approved.ticket.ticket_id}:{approved.admission.revision}:outside"
     item = await conversations.open_item(item_of(approved, ItemKind.SUGGEST, key, LEFT))
+    if item is None:
+        return Settlement()
     await conversations.record_decision(approved.ticket.ticket_id, approved.admission.revision, approved.decision)
     return Settlement(settled_of(approved, Outcome.SUGGESTED, clock, reason=LEFT, item_id=item))
 

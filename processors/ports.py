@@ -292,7 +292,12 @@ class Conversations(Protocol):
 
     async def may_mail(self, request: MailRequest) -> bool: ...  # taken for good; again under the same key
 
-    async def open_item(self, item: Item) -> UUID: ...  # the same key opens it once
+    async def open_item(self, item: Item) -> UUID | None:
+        """Put something on the people's queue; the same key opens it once.
+
+        None: a suggestion or hand-over of a revision that was sent or overtaken before. It ends once.
+        """
+        ...
 
     async def record_decision(self, ticket_id: UUID, revision: int, decision: Decision) -> None: ...
 

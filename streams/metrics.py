@@ -36,6 +36,9 @@ class Metrics:
         self.routed = counter("routed", "Tickets routed, by intent and band.", "intent", "band")
         self.decided = counter("decided", "Decisions of the gate, and diversions, by rule.", "disposition", "rule")
         self.settled = counter("settled", "Outcomes, later acts included, by channel.", "outcome", "channel")
+        self.ended_before = Counter(
+            "sluice_ended_before", "Decisions on a revision that an earlier one had ended.", registry=registry
+        )
         self.acknowledgements = counter(
             "acknowledgements", "What came of telling a customer that a person will answer.", "result"
         )

@@ -42,10 +42,15 @@ def outcome(  # noqa: PLR0913  each is a port or a limit of its own
     it is on the people's queue.
     """
 
+    def told(settlement: Settlement) -> tuple[Outgoing, ...]:
+        if settlement == Settlement():
+            metrics.ended_before.inc()
+        return outgoing(settlement)
+
     async def send(incoming: Incoming[ReplyApproved]) -> tuple[Outgoing, ...]:
         if incoming.event.ticket.channel in limits.outside:
             left = await leave(incoming.event, conversations=conversations, clock=clock, email=policy.email)
-            return outgoing(left)
+            return told(left)
         settlement = await deliver(
             incoming.event,
             conversations=conversations,
@@ -56,12 +61,14 @@ def outcome(  # noqa: PLR0913  each is a port or a limit of its own
             deadline=limits.deadline,
             email=policy.email,
         )
-        return outgoing(settlement)
+        return told(settlement)
 
     async def to_person(incoming: Incoming[TicketEscalated]) -> tuple[Outgoing, ...]:
         settlement = await hand_over(
             incoming.event, conversations=conversations, helpdesk=helpdesk, clock=clock, deadline=limits.deadline
         )
+        if settlement.settled is None:
+            return told(settlement)
         note = await acknowledge(
             incoming.event,
             policy.acknowledgement(incoming.event.ticket.channel),

@@ -139,8 +139,8 @@ class PostgresConversations:
         granted: bool = await fetch_value(self._pool, "may_mail", parameters)
         return granted
 
-    async def open_item(self, item: Item) -> UUID:
-        """Put something on the people's queue, with the current trace; the same key opens it once, with one id."""
+    async def open_item(self, item: Item) -> UUID | None:
+        """Put something on the people's queue, with the current trace, once; None where its revision has ended."""
         parameters = {
             "key": item.key,
             "kind": item.kind.value,
@@ -154,7 +154,7 @@ class PostgresConversations:
             "intent": intent_of(item.event),
             "traceparent": traceparent(),
         }
-        opened: UUID = await fetch_value(self._pool, "open_item", parameters)
+        opened: UUID | None = await fetch_value(self._pool, "open_item", parameters)
         return opened
 
     async def record_decision(self, ticket_id: UUID, revision: int, decision: Decision) -> None:

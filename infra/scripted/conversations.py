@@ -19,6 +19,7 @@ from processors.ports import (
     Clock,
     Conversations,
     Item,
+    ItemKind,
     MailRequest,
     Told,
 )
@@ -200,7 +201,11 @@ class ScriptedConversations(Conversations):
         earlier = self._state.claims.get((request.conversation, request.revision))
         if earlier is not None and earlier.state != "released":
             return self._settled(earlier)
+        if request.actor == "bot" and request.key in self._state.items:
+            return Claim(ClaimStatus.TAKEN_OVER, "it is on the people's queue")
         if request.revision < place.revision:
+            if known.outcome is None:
+                self._note(request.ticket_id, "superseded", None)
             return Claim(ClaimStatus.SUPERSEDED, f"revision {place.revision} is current")
         if request.actor != "bot":
             return self._not_held(request)
@@ -331,9 +336,12 @@ class ScriptedConversations(Conversations):
             return True
         return False
 
-    async def open_item(self, item: Item) -> UUID:
-        """Put something on the people's queue, once per key."""
+    async def open_item(self, item: Item) -> UUID | None:
+        """Put something on the people's queue, once per key; None where its revision has ended."""
         if item.key not in self._state.items:
+            ended = {w.outcome for w in self._state.messages if w.ticket and w.ticket.ticket_id == item.ticket_id}
+            if item.kind in (ItemKind.SUGGEST, ItemKind.HANDOFF) and ended & {"sent", "superseded"}:
+                return None
             self._state.items[item.key] = (uuid4(), item)
             self._state.opened[item.key] = self._clock.now()
             self._state.traces[item.key] = traceparent()

@@ -405,6 +405,59 @@ class TestPeople:
             await desk.outcome.record_decision(ticket(number).ticket_id, 1, DECISION)
 
 
+# -- a revision ends once, whatever order contrary decisions come in
+
+
+def waiting(kind: ItemKind = ItemKind.SUGGEST) -> Item:
+    """The item of ticket 1, under the key of its reply."""
+    return replace(item(), key="1:1", kind=kind)
+
+
+@pytest.mark.parametrize("kind", [ItemKind.SUGGEST, ItemKind.HANDOFF])
+async def test_what_is_on_the_people_s_queue_the_bot_does_not_send(desk: Desk, kind: ItemKind) -> None:
+    await arm(desk)
+    await desk.router.admit(ticket())
+    await desk.outcome.open_item(waiting(kind))
+    answer = await desk.second.claim(request_for())
+    assert (answer.status, answer.detail) == (ClaimStatus.TAKEN_OVER, "it is on the people's queue")
+    await desk.router.admit(ticket(2))
+    assert await status(desk, request_for()) is ClaimStatus.TAKEN_OVER
+
+
+@pytest.mark.parametrize("kind", [ItemKind.SUGGEST, ItemKind.HANDOFF])
+async def test_what_was_sent_is_not_put_on_the_people_s_queue(desk: Desk, kind: ItemKind) -> None:
+    await arm(desk)
+    await desk.router.admit(ticket())
+    await desk.outcome.claim(request_for())
+    await desk.outcome.mark_sent("1:1", delivery="d", text="Answer")
+    assert await desk.second.open_item(waiting(kind)) is None
+
+
+async def test_what_was_overtaken_is_not_put_on_the_people_s_queue(desk: Desk) -> None:
+    await arm(desk)
+    await desk.router.admit(ticket())
+    await desk.router.admit(ticket(2))
+    assert await status(desk, request_for()) is ClaimStatus.SUPERSEDED
+    assert await desk.outcome.open_item(waiting()) is None
+
+
+async def test_what_a_person_sent_is_found_again_as_their_item(desk: Desk) -> None:
+    await desk.router.admit(ticket())
+    opened = await desk.outcome.open_item(waiting())
+    await desk.people.take_over("k", "mia")
+    await desk.people.claim(request_for(actor="mia"))
+    await desk.people.mark_sent("1:1", delivery="d", text="By hand.")
+    assert await desk.outcome.open_item(waiting()) == opened
+
+
+async def test_what_was_sent_may_still_become_a_dead_letter_s_item(desk: Desk) -> None:
+    await arm(desk)
+    await desk.router.admit(ticket())
+    await desk.outcome.claim(request_for())
+    await desk.outcome.mark_sent("1:1", delivery="d", text="Answer")
+    assert await desk.outcome.open_item(replace(waiting(ItemKind.DEAD), key="dead:t/0/1")) is not None
+
+
 # -- acknowledgements
 
 

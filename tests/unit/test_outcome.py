@@ -86,6 +86,7 @@ class FakeConversations:
     items: dict[str, Item] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     ended: bool = False  # another worker ends each claim first
+    ended_before: bool = False  # the revision was sent or overtaken
 
     async def claim(self, request: ClaimRequest) -> Claim:
         self.done.append("claim")
@@ -104,7 +105,9 @@ class FakeConversations:
             raise LookupError(key)
         self.done.append("park")
 
-    async def open_item(self, item: Item) -> UUID:
+    async def open_item(self, item: Item) -> UUID | None:
+        if self.ended_before:
+            return None
         self.items.setdefault(item.key, item)
         return uuid5(TICKET_NAMESPACE, item.key)
 
@@ -344,6 +347,19 @@ async def test_a_hand_over_opens_one_item_however_often_it_runs(
     assert settlement.settled is not None
     assert (settlement.settled.outcome, settlement.settled.item_id) == (outcome, uuid5(TICKET_NAMESPACE, KEY))
     assert conversations.decisions[0].disposition is disposition
+
+
+async def test_a_revision_that_has_ended_is_not_handed_over_and_nothing_is_told() -> None:
+    conversations, helpdesk = FakeConversations(ended_before=True), ScriptedHelpdesk()
+    settlement = await hand_over(
+        escalated(Disposition.SUGGEST),
+        conversations=conversations,
+        helpdesk=helpdesk,
+        clock=FakeClock(),
+        deadline=DEADLINE,
+    )
+    assert settlement == Settlement()
+    assert (conversations.items, conversations.decisions, helpdesk.deliveries) == ({}, [], [])
 
 
 async def test_a_hand_over_is_never_found_under_the_replys_key() -> None:
