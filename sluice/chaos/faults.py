@@ -243,8 +243,8 @@ def _switch(scene: Scene) -> str:
 
 def poison(scene: Scene) -> Sequence[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]:
     """Ten kinds of records that are no ticket: value, key, headers."""
-    good = encode(scene.driver.ticket(0, 0))
     key = b"poison-%d" % scene.dice.randrange(10**6)
+    good = encode(scene.driver.ticket(0, 0).model_copy(update={"conversation": key.decode()}))
     return [
         (scene.dice.randbytes(200), key, ()),
         (b"", key, ()),

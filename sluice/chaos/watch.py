@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra.kafka.admin import Admin
+from infra.kafka.admin import Admin, Lag
 from loadtest.chaos.history import Commit, Sample
 from schemas.event import Stage
 from schemas.topics import INPUTS, RETRY_DELAYS, STAGES, dead_topic, retry_topic
@@ -54,16 +54,36 @@ class Watch:
                     yield Commit(stage.value, lag.topic, lag.partition, lag.committed, datetime.now(UTC))
 
     def lag(self) -> Mapping[str, int]:
-        """How far each stage is behind, everything it reads together.
+        """How many records each stage has still to handle. The control records of a transaction are none of them.
 
         Raises:
             KafkaException: the broker does not answer.
         """
         admin = self._world.admin
         return {
-            stage.value: sum(lag.messages for lag in admin.lag_on(group_of(stage, self._prefix), inputs_of(stage)))
+            stage.value: sum(
+                lag.messages and _records(self._world.kafka.bootstrap, lag)
+                for lag in admin.lag_on(group_of(stage, self._prefix), inputs_of(stage))
+            )
             for stage in STAGES
         }
+
+
+def _records(bootstrap: str, lag: Lag) -> int:
+    """The records that a consumer is given of what a partition lags behind."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "chaos-lag", "enable.partition.eof": True})
+    found = 0
+    try:
+        consumer.assign([TopicPartition(lag.topic, lag.partition, max(lag.committed, 0))])
+        while (message := consumer.poll(5.0)) is not None:
+            error = message.error()
+            if error is None:
+                found += 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                return found
+    finally:
+        consumer.close()
+    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
 
 def sample(worker: Worker) -> Sample | None:
