@@ -165,7 +165,8 @@ async def hand_over(
 ) -> Settlement:
     """Open the item, tell the helpdesk, keep the decision. Each may happen twice: their keys make it once.
 
-    A revision ends once: nothing is opened for one that was sent or overtaken before. A helpdesk that refuses the hand-over for good does not undo it: the item stands on the people's queue.
+    A revision ends once: nothing is opened for one that was sent or overtaken before. A helpdesk that refuses the
+    hand-over for good does not undo it: the item stands on the people's queue.
 
     Raises:
         TryLater: the helpdesk asks to wait.

@@ -16,7 +16,6 @@ from schemas.outcome import TERMINAL, Outcome
 from schemas.topics import INPUTS, RETRY_DELAYS, STAGES, Topic, dead_topic, retry_topic
 
 BOT = "bot"
-SKEW = timedelta(seconds=0.5)  # a record's time is its producer's, a sample's is ours: one host, two readings
 PERSONS = frozenset({Outcome.SUGGESTED, Outcome.HANDED_OFF, Outcome.PARKED, Outcome.CONFLICT, Outcome.DEAD})
 
 OUTPUTS: Mapping[Stage, tuple[str, ...]] = {
@@ -40,6 +39,7 @@ class Bounds:
     rss_mb: float = 1500.0  # of one worker process
     in_flight: int = 64 * len(STAGES)  # tickets of one worker process, all its stages together
     settle: timedelta = timedelta(seconds=60)  # while one key fails, the others go on
+    skew: timedelta = timedelta(seconds=0.5)  # between a record's time, its producer's, and a sample's, ours
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def order(history: History, _: Bounds) -> Iterator[Breach]:
 # -- I4: nothing unfinished is committed
 
 
-def commits(history: History, _: Bounds) -> Iterator[Breach]:
+def commits(history: History, bounds: Bounds) -> Iterator[Breach]:
     """By the time an offset is committed, everything below it has left a durable trace on the stage's topics."""
     records: dict[tuple[str, int], list[tuple[int, UUID | None]]] = defaultdict(list)
     for produced in history.produced:
@@ -207,7 +207,7 @@ def commits(history: History, _: Bounds) -> Iterator[Breach]:
                     passed = next((commit.at for commit in ordered if commit.offset > offset), None)
                     place = Place(topic, partition, offset)
                     done = min((at for at in (by_ticket.get(ticket), by_source.get(place)) if at), default=None)
-                    if passed is not None and (done is None or done > passed + SKEW):
+                    if passed is not None and (done is None or done > passed + bounds.skew):
                         yield Breach("I4", f"{stage.value} committed past it unfinished", ticket, place=place)
 
 

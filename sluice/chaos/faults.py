@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import psycopg
@@ -19,6 +19,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from infra.kafka.local import LocalKafka
 from schemas.codec import encode
 from schemas.control import SwitchState
 from schemas.event import Stage
@@ -142,6 +143,13 @@ def _black_hole(scene: Scene) -> str:
 # -- around
 
 
+def broker_of(world: World) -> LocalKafka:
+    """The broker, as it runs now; of several the first."""
+    kafka = world.kafka
+    first = kafka if isinstance(kafka, LocalKafka) else kafka.brokers[0]
+    return replace(first, pid=first.daemon.state()["pid"])
+
+
 def _broker_kill(scene: Scene) -> str:
     seconds = scene.dice.uniform(1.0, 12.0)
     scene.world.kafka.kill()
@@ -152,7 +160,7 @@ def _broker_kill(scene: Scene) -> str:
 
 def _broker_pause(seconds: float) -> Apply:
     def apply(scene: Scene) -> str:
-        pid = scene.world.kafka.daemon.state()["pid"]
+        pid = broker_of(scene.world).pid
         os.kill(pid, signal.SIGSTOP)
         time.sleep(seconds)
         os.kill(pid, signal.SIGCONT)

@@ -4,9 +4,10 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -19,16 +20,16 @@ from processors.errors import DependencyDown
 from schemas.outcome import TERMINAL, TicketSettled
 from schemas.topics import Topic
 from sluice.chaos.drive import Driver
-from sluice.chaos.faults import APPLY, Scene, settled_world
+from sluice.chaos.faults import APPLY, Apply, Scene, settled_world
 from sluice.chaos.read import read_history
 from sluice.chaos.watch import Watch
-from sluice.chaos.world import World, world
+from sluice.chaos.world import Layout, World, workers, world
 from sluice.stack import Say
 from sluice.suite import SHOP, open_suite
 
 QUIET_WITHIN = 240.0  # seconds after the faults until everything has to be settled
 FLUSH_WITHIN = 60.0
-OWN = 100_000
+OWN = 100_000  # numbers of the tickets that a lane's faults send: nobody else's
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,9 @@ class Progress:
     failed: list[str] = field(default_factory=list)  # faults that could not be applied or taken back, and why
 
 
+Act = Callable[[Scene], None]  # what one lane does until the time is over
+
+
 def run(plan: Plan, home: Path, progress: Progress, say: Say) -> History:
     """Run it in a world of its own.
 
@@ -62,21 +66,26 @@ def run(plan: Plan, home: Path, progress: Progress, say: Say) -> History:
         WorldFailed: the world did not come up.
         DependencyDown: it did not come back after the faults.
     """
-    with world(home, plan.workers, say) as made:
-        return _run_in(made, plan, progress, say)
+    planned = turns(plan.seed, {"chosen": plan.faults} if plan.faults else lanes())
+    acts = {lane: partial(_lane, lane, order, plan.minutes * 60, progress) for lane, order in planned.items()}
+    with world(home, Layout(workers(plan.workers)), say) as made:
+        return observe(made, plan, acts, progress, say)
 
 
-def _run_in(made: World, plan: Plan, progress: Progress, say: Say) -> History:
+def observe(made: World, plan: Plan, acts: Mapping[str, Act], progress: Progress, say: Say) -> History:
+    """Send a plan's tickets while hands act side by side, wait for quiet, and read what happened."""
     driver = progress.driver = Driver(made.kafka.bootstrap, open_suite(SHOP), plan.seed)
     watch, over, watched = Watch(made), threading.Event(), threading.Event()
-    began, seconds = datetime.now(UTC), plan.minutes * 60
+    began = datetime.now(UTC)
     progress.began = time.monotonic()
-    traffic = threading.Thread(target=driver.run, args=(arrivals(plan.seed, seconds, plan.rate), over))
+    tickets = arrivals(plan.seed, plan.minutes * 60, plan.rate)
+    traffic = threading.Thread(target=driver.run, args=(tickets, over))
     looking = threading.Thread(target=watch.run, args=(watched,), daemon=True)
-    planned = turns(plan.seed, {"chosen": plan.faults} if plan.faults else lanes())
     hands = [
-        threading.Thread(target=_lane, args=(lane, order, made, driver, plan.seed, seconds, progress))
-        for lane, order in planned.items()
+        threading.Thread(
+            target=act, args=(Scene(made, driver, random.Random(f"{lane} {plan.seed} faults"), OWN * place),)
+        )
+        for place, (lane, act) in enumerate(sorted(acts.items()), 1)
     ]
     for thread in (looking, traffic, *hands):
         thread.start()
@@ -96,26 +105,26 @@ def _run_in(made: World, plan: Plan, progress: Progress, say: Say) -> History:
     return read_history(made, driver, watch, tuple(progress.applied), began, datetime.now(UTC))
 
 
-def _lane(
-    lane: str, order: Sequence[Turn], made: World, driver: Driver, seed: int, seconds: float, progress: Progress
-) -> None:
+def _lane(lane: str, order: Sequence[Turn], seconds: float, progress: Progress, scene: Scene) -> None:
     """Apply one fault after the other until the time is over."""
-    number = OWN * (1 + (*sorted(lanes()), lane).index(lane))  # tickets of this lane's faults are nobody else's
-    scene = Scene(made, driver, random.Random(f"{lane} {seed} faults"), number)
     for turn in order:
         time.sleep(turn.gap)
         if time.monotonic() - progress.began > seconds:
             return
         progress.now[lane] = turn.fault
-        begin = datetime.now(UTC)
         try:
-            detail = APPLY[turn.fault](scene)
+            progress.applied.append(applied(turn.fault, APPLY[turn.fault], scene))
         except Exception as error:
             progress.failed.append(f"{turn.fault}: {type(error).__name__}: {error}")
             logger.warning("%s could not be applied", turn.fault, exc_info=True)
-        else:
-            progress.applied.append(Applied(turn.fault, begin, datetime.now(UTC), detail))
         progress.now.pop(lane, None)
+
+
+def applied(fault: str, apply: Apply, scene: Scene) -> Applied:
+    """Apply a fault, and note when and what."""
+    begin = datetime.now(UTC)
+    detail = apply(scene)
+    return Applied(fault, begin, datetime.now(UTC), detail)
 
 
 def _quiet(made: World, driver: Driver, watch: Watch) -> None:

@@ -34,7 +34,6 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._prefix = world.settings.group_prefix
         self.commits: list[Commit] = []
         self.samples: list[Sample] = []
 
@@ -49,7 +48,7 @@ class Watch:
     def committed(self, admin: Admin) -> Iterator[Commit]:
         """Every group's committed offsets now. The time is that of the asking: they were committed before."""
         for stage in STAGES:
-            for lag in admin.lag_on(group_of(stage, self._prefix), inputs_of(stage)):
+            for lag in admin.lag_on(group_of(stage, self._world.settings.group_prefix), inputs_of(stage)):
                 if lag.committed > 0:
                     yield Commit(stage.value, lag.topic, lag.partition, lag.committed, datetime.now(UTC))
 
@@ -63,7 +62,7 @@ class Watch:
         return {
             stage.value: sum(
                 lag.messages and _records(self._world.kafka.bootstrap, lag)
-                for lag in admin.lag_on(group_of(stage, self._prefix), inputs_of(stage))
+                for lag in admin.lag_on(group_of(stage, self._world.settings.group_prefix), inputs_of(stage))
             )
             for stage in STAGES
         }
@@ -102,7 +101,7 @@ def _in_flight(worker: Worker) -> int | None:
     if worker.port is None:
         return None
     with suppress(httpx.HTTPError, ValueError):
-        text = httpx.get(f"http://127.0.0.1:{worker.port}/metrics", timeout=0.5).text
+        text = httpx.get(f"http://{worker.host}:{worker.port}/metrics", timeout=0.5).text
         families = {family.name: family for family in text_string_to_metric_families(text)}
         return int(sum(found.value for found in families["sluice_in_flight"].samples))
     return None

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from typing import IO, Any
 import httpx
 
 from infra.kafka.admin import Admin, with_partitions
-from infra.kafka.local import LocalKafka, start_kafka
+from infra.kafka.local import LocalCluster, LocalKafka, start_cluster, start_kafka
 from infra.postgres.local import LocalPostgres, start_postgres
 from infra.postgres.migrate import migrate
 from infra.settings import Settings, load_settings
@@ -59,8 +59,10 @@ class Worker:
     stages: str = "all"
     environ: Mapping[str, str] = field(default_factory=dict)  # beside the world's own
     prefix: Sequence[str] = ()  # before its command, such as one that enters a namespace
+    host: str = "127.0.0.1"  # where its health is asked for
     process: "subprocess.Popen[bytes] | None" = None
     port: int | None = None  # of its health and metrics, once it listens
+    late: "Callable[[World], Mapping[str, str]]" = lambda made: {}  # environment that only the world knows
     held: bool = False  # by a fault: not to be started by anybody else
     crashes: int = 0  # ends that nobody asked for
 
@@ -74,8 +76,9 @@ class World:
     """Everything that runs, and how to hurt it."""
 
     home: Path
+    layout: "Layout"
     settings: Settings
-    kafka: LocalKafka
+    kafka: LocalKafka | LocalCluster
     postgres: LocalPostgres
     environ: dict[str, str]
     model: str  # address of the scripted model server
@@ -96,7 +99,7 @@ class World:
         worker.port = None
         worker.process = subprocess.Popen(
             [*worker.prefix, *words],
-            env={**self.environ, **worker.environ, **more},
+            env={**self.environ, **worker.environ, **worker.late(self), **more},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -145,7 +148,7 @@ class World:
         if worker.port is None or not worker.alive:
             return False
         with suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{worker.port}/readyz", timeout=2).is_success
+            return httpx.get(f"http://{worker.host}:{worker.port}/readyz", timeout=2).is_success
         return False
 
     def await_ready(self, within: float = READY_WITHIN) -> None:
@@ -182,8 +185,8 @@ class World:
         httpx.put(f"{server}/faults", json=faults, timeout=5).raise_for_status()
 
     def revive_kafka(self) -> None:
-        """Start the broker again on its folder, at its old address."""
-        start_kafka(self.kafka.daemon.directory)
+        """Start the broker, or those that are missing, again at their old addresses."""
+        _brokers(self.home, self.layout)
 
     def revive_postgres(self) -> None:
         """Start Postgres again on its folder."""
@@ -207,8 +210,29 @@ def _listen(worker: Worker, out: IO[bytes] | None) -> None:
             worker.port = json.loads(line)["port"]
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What is special about a world."""
+
+    workers: Sequence[Worker]
+    brokers: int = 1
+    properties: str = ""  # of the one broker
+    host: str = "127.0.0.1"  # where the model and the helpdesk listen
+    before: Callable[[Path], object] = lambda home: None  # done to the empty home first
+
+
+def workers(count: int) -> tuple[Worker, ...]:
+    """So many workers, each with every stage."""
+    return tuple(Worker(f"worker-{number}") for number in range(count))
+
+
+def _brokers(home: Path, layout: Layout) -> LocalKafka | LocalCluster:
+    folder = home.resolve() / "kafka"
+    return start_cluster(folder, layout.brokers) if layout.brokers > 1 else start_kafka(folder, layout.properties)
+
+
 @contextmanager
-def world(home: Path, workers: int, say: Say, *, partitions: int = PARTITIONS) -> Iterator[World]:
+def world(home: Path, layout: Layout, say: Say) -> Iterator[World]:
     """A new world in an empty `home`, armed and ready; gone at the end, its logs stay.
 
     Raises:
@@ -216,17 +240,18 @@ def world(home: Path, workers: int, say: Say, *, partitions: int = PARTITIONS) -
     """
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
+    layout.before(home)
     with ExitStack() as stack:
-        kafka = start_kafka(home.resolve() / "kafka")
-        stack.callback(lambda: start_kafka(home.resolve() / "kafka").kill())
+        kafka = _brokers(home, layout)
+        stack.callback(lambda: _brokers(home, layout).kill())
         postgres = start_postgres(home.resolve() / "postgres")
         stack.callback(lambda: start_postgres(home.resolve() / "postgres").stop())
-        Admin(kafka.bootstrap).create_topics(with_partitions(all_topics(), partitions))
+        Admin(kafka.bootstrap).create_topics(with_partitions(all_topics(), PARTITIONS))
         migrate(postgres.url())
         say("Kafka and Postgres are up")
         ports = _free_ports(2)
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
-        model, helpdesk = (f"http://127.0.0.1:{port}" for port in ports)
+        model, helpdesk = (f"http://{layout.host}:{port}" for port in ports)
         environ = _prepare(home, kafka, postgres, say) | LIMITS
         environ |= {
             "MODEL_COMMODITY": "vllm/scripted",
@@ -236,18 +261,18 @@ def world(home: Path, workers: int, say: Say, *, partitions: int = PARTITIONS) -
             "HELPDESK_FIND_URL": f"{helpdesk}/webhook",
             "HELPDESK_WEBHOOK_SECRET": secret,
         }
-        made = World(home, load_settings(environ), kafka, postgres, environ, model, helpdesk)
+        made = World(home, layout, load_settings(environ), kafka, postgres, environ, model, helpdesk)
         stack.callback(_end, made)
-        made.serve("model", ["--port", str(ports[0])])
-        made.serve("helpdesk", ["--port", str(ports[1]), "--secret", secret])
+        made.serve("model", ["--host", layout.host, "--port", str(ports[0])])
+        made.serve("helpdesk", ["--host", layout.host, "--port", str(ports[1]), "--secret", secret])
         for address in (f"{model}/v1/models", f"{helpdesk}/deliveries"):
             _answering(address)
         made.flip(SwitchState.AUTO, "the chaos run arms itself")
-        made.workers = [Worker(f"worker-{number}") for number in range(workers)]
+        made.workers = list(layout.workers)
         for worker in made.workers:
             made.start(worker)
         made.await_ready()
-        say(f"{workers} workers are ready, each with every stage")
+        say(f"{len(made.workers)} workers are ready")
         threading.Thread(target=made.supervise, daemon=True).start()
         yield made
 
@@ -266,7 +291,7 @@ def _end(made: World) -> None:
         server.wait(10)
 
 
-def _prepare(home: Path, kafka: LocalKafka, postgres: LocalPostgres, say: Say) -> dict[str, str]:
+def _prepare(home: Path, kafka: LocalKafka | LocalCluster, postgres: LocalPostgres, say: Say) -> dict[str, str]:
     """Load the shop and train what it needs, unless a demo did; the environment of every process."""
     configured = load_settings()
     suite = open_suite(SHOP)

@@ -23,7 +23,7 @@ class Cable:
     """Between this machine (`OUTSIDE`) and the namespace (`INSIDE`)."""
 
     namespace: str
-    device: str  # our end
+    device: str  # the other end, in the namespace
 
     def inside(self, command: Sequence[str]) -> list[str]:
         """The command line that runs a command in the namespace."""
@@ -31,11 +31,11 @@ class Cable:
 
     def cut(self) -> None:
         """Let every packet vanish, silently: nobody is told that the other side is away."""
-        _ip("link", "set", self.device, "down")
+        _ip("-n", self.namespace, "link", "set", self.device, "down")
 
     def mend(self) -> None:
         """Let packets pass again."""
-        _ip("link", "set", self.device, "up")
+        _ip("-n", self.namespace, "link", "set", self.device, "up")
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def cable() -> Iterator[Cable]:
         for words in (("addr", "add", f"{INSIDE}/30", "dev", other), ("link", "set", other, "up")):
             _ip("-n", name, *words)
         _ip("-n", name, "link", "set", "lo", "up")
-        yield Cable(name, end)
+        yield Cable(name, other)
 
 
 def _ip(*words: str) -> None:
