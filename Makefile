@@ -1,7 +1,7 @@
 # Sluice: `make demo` shows it, `make test` proves it. Everything is installed into .venv and kept in var.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check lint lock vllm up down clean help kafka browser setup
+.PHONY: demo test check chaos lint lock vllm up down clean help kafka browser setup
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,9 @@ lint: $(DEV)
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy $(CODE:%=-p %)
 	@$(BIN)/lint-imports --no-logo
+
+chaos: $(DEMO) kafka ## Break everything by a seed and judge what held (SEED=n MINUTES=m FAULT=name)
+	@$(BIN)/sluice chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULT),--fault $(FAULT))
 
 up: $(DEMO) kafka ## Start Kafka, Postgres, the stages and the edge in the background
 	@$(BIN)/sluice up

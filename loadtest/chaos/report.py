@@ -55,9 +55,12 @@ def recoveries(history: History, applied: Sequence[Applied]) -> list[float]:
     for seen in history.seen:
         if seen.place.topic == Topic.OUTCOME and seen.outcome in TERMINAL:
             ends[seen.ticket_id] = min(seen.at, ends.get(seen.ticket_id, seen.at))
+    first: dict[object, datetime] = {}
+    for record in history.produced:
+        first[record.ticket_id] = min(record.at, first.get(record.ticket_id, record.at))
     found = []
     for one in applied:
-        after = [ends[r.ticket_id] for r in history.produced if r.at >= one.ended and r.ticket_id in ends]
+        after = [ends[ticket] for ticket, at in first.items() if at >= one.ended and ticket in ends]
         if after:
             found.append(round((min(after) - one.ended).total_seconds(), 2))
     return found

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import httpx
 
@@ -26,7 +26,7 @@ from infra.kafka.local import LocalCluster, LocalKafka, start_cluster, start_kaf
 from infra.postgres.local import LocalPostgres, start_postgres
 from infra.postgres.migrate import migrate
 from infra.settings import Settings, load_settings
-from infra.wiring import embedder_of
+from infra.wiring import POLICY, embedder_of
 from loadtest.chaos.history import Flip
 from schemas.control import Scope, SwitchState
 from schemas.topics import all_topics
@@ -292,26 +292,29 @@ def _end(made: World) -> None:
 
 
 def _prepare(home: Path, kafka: LocalKafka | LocalCluster, postgres: LocalPostgres, say: Say) -> dict[str, str]:
-    """Load the shop and train what it needs, unless a demo did; the environment of every process."""
+    """Load the shop, and train what it needs unless SLUICE_MODELS_DIR or a demo has it; every process's environment."""
     configured = load_settings()
     suite = open_suite(SHOP)
-    environ = {**os.environ, **own_environ(configured, suite)}
-    shop = configured.model_copy(update={"home": configured.home / "demo"})
-    embedder = embedder_of(shop, threads=os.cpu_count() or 1)
+    kept = configured.home if configured.models_dir else configured.home / "demo"
+    embedder = embedder_of(configured.model_copy(update={"home": kept}), threads=os.cpu_count() or 1)
 
-    async def ready() -> Any:  # noqa: ANN401
-        prepared = await prepare(suite, shop, embedder, say)
+    async def ready() -> Path:
+        models = configured.models_dir
+        if models is None:
+            models = (await prepare(suite, configured.model_copy(update={"home": kept}), embedder, say)).models_dir
         await load(suite, postgres.url(), embedder, say)
-        return prepared
+        return models
 
-    prepared = asyncio.run(ready())
-    (home / "cache").symlink_to((shop.home / "cache").resolve())  # the embedding graph, and what was embedded
-    return environ | {
+    models = asyncio.run(ready())
+    (home / "cache").symlink_to((kept / "cache").resolve())  # the embedding graph, and what was embedded
+    return {
+        **os.environ,
+        **own_environ(configured, suite),
         "SLUICE_HOME": str(home),
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
         "DATABASE_URL": postgres.url(),
-        "SLUICE_MODELS_DIR": str(prepared.models_dir),
-        "SLUICE_POLICY": str(prepared.policy),
+        "SLUICE_MODELS_DIR": str(models),
+        "SLUICE_POLICY": str(POLICY),
     }
 
 
