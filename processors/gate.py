@@ -8,6 +8,7 @@ from processors.loops import RULES, loops
 from processors.policy import Policy, RuleHit, amount_rule, hard_rule
 from processors.ports import Source, SwitchView, Verifier
 from processors.reply_window import within_window
+from processors.tampered import instructs, leads_out
 from schemas.control import SwitchState
 from schemas.gate import Decision, Disposition, ReplyApproved, SentenceCheck, SourceUsed, TicketEscalated
 from schemas.ingress import Proof
@@ -75,6 +76,19 @@ class Case:
         """The passages the draft cites and, unless it cites records only, the best one found."""
         best = self.drafted.evidence.passages[:1]
         return self.cited if self.cites_records else (*self.cited, *(p for p in best if p not in self.cited))
+
+    @property
+    def tampered(self) -> tuple[str, ...]:
+        """The sources the draft relies on that somebody seems to have written into, by name."""
+        passages = (_key(p) for p in self.relied_on if instructs(f"{p.title}\n{p.heading}\n{p.text}"))
+        sentences = self.draft.sentences if self.draft else ()
+        told = ((s.citation.article_id, s.text) for s in sentences if s.citation)
+        records = (
+            name.removeprefix(RECORD)
+            for name, text in told
+            if name.startswith(RECORD) and (leads_out(text) or instructs(text))
+        )
+        return tuple(dict.fromkeys((*passages, *records)))
 
     @property
     def unsupported(self) -> tuple[SentenceCheck, ...]:
@@ -147,6 +161,12 @@ TABLE: tuple[Row, ...] = (
         lambda case: f"no draft: {case.drafted.failure or 'the model wrote nothing'}",
     ),
     Row("unsupported", Disposition.SUGGEST, lambda case: bool(case.unsupported), lambda case: _unsupported(case)),
+    Row(
+        "tampered-source",
+        Disposition.SUGGEST,
+        lambda case: bool(case.tampered),
+        lambda case: f"somebody may have written into a source, look at it first: {', '.join(case.tampered)}",
+    ),
     Row(
         "route-suggests",
         Disposition.SUGGEST,
