@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -201,7 +202,7 @@ async def _ask(
         heads.append(await ledger.append(_entry(found, model, prompt, shown)))
         try:
             spent.append(await model.complete(message, DraftReply, deadline))
-            sentences = _checked(spent[-1].value, request)
+            sentences = _checked(spent[-1].value, request, prompt)
         except (ModelFailed, Retryable) as error:
             failures.append(error)
         else:
@@ -270,18 +271,23 @@ def _draft(sentences: tuple[Sentence, ...], spent: Sequence[Completion[DraftRepl
     )
 
 
-def _checked(reply: DraftReply, request: DraftRequest) -> tuple[Sentence, ...]:
-    """The reply's sentences, if each cites what the model was shown.
+def _checked(reply: DraftReply, request: DraftRequest, prompt: PromptFile) -> tuple[Sentence, ...]:
+    """The reply's sentences, if each cites what the model was shown, and none tells the prompt.
 
     Raises:
-        ModelFailed: there is no sentence, or one without text or quote, or one that cites something else.
+        ModelFailed: there is no sentence, or one without text or quote, or one that cites something else or repeats
+            the prompt.
     """
     if not reply.sentences:
         raise ModelFailed("the sources do not answer the question")
     sources: dict[tuple[str, str | None], str] = {(fact.record, None): fact.text for fact in request.facts}
     for passage in request.passages:
         sources[passage.article_id, passage.section_id] = passage.text
-    return tuple(_sentence(sentence, sources) for sentence in reply.sentences)
+    sentences = tuple(_sentence(sentence, sources) for sentence in reply.sentences)
+    told = " ".join(part for s in reply.sentences for part in (s.text, s.quote))
+    if repeats(told, prompt.text, " ".join(sources.values())):
+        raise ModelFailed("repeats its instructions")
+    return sentences
 
 
 def _sentence(answered: DraftSentence, sources: Mapping[tuple[str, str | None], str]) -> Sentence:
@@ -293,6 +299,21 @@ def _sentence(answered: DraftSentence, sources: Mapping[tuple[str, str | None], 
         raise ModelFailed("a sentence has no text or no quote")
     citation = Citation(article_id=answered.article_id, section_id=answered.section_id, quote=answered.quote)
     return Sentence(text=text, citation=citation)
+
+
+REPEATED = 7  # words in a row: fewer are said by chance
+
+
+def repeats(text: str, prompt: str, source: str) -> bool:
+    """Whether a text says words of the prompt that no source says (OWASP LLM07:2025, system prompt leakage)."""
+    own = _runs(prompt) & _runs(text)
+    return bool(own and own - _runs(source))
+
+
+@lru_cache(maxsize=8)  # the prompt is asked for again and again
+def _runs(text: str) -> frozenset[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.casefold())
+    return frozenset(zip(*(words[start:] for start in range(REPEATED)), strict=False))
 
 
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<img\b[^>]*>", re.IGNORECASE)

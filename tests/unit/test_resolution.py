@@ -18,6 +18,7 @@ from processors.resolution import (
     DraftRequest,
     DraftResult,
     DraftSentence,
+    PromptFile,
     draft,
     load_prompt,
     request_of,
@@ -125,13 +126,14 @@ async def drafted(
     frontier: Sequence[Model] = (),
     ledger: Book | None = None,
     switch: SwitchState = SwitchState.AUTO,
+    prompt: PromptFile = PROMPT,
 ) -> DraftResult:
     return await draft(
         event,
         models={Tier.COMMODITY: models, Tier.FRONTIER: frontier},
         ledger=ledger or Book(),
         switch_view=SwitchView(switch, 1, None, "drill"),
-        prompt=PROMPT,
+        prompt=prompt,
         deadline=1.0,
     )
 
@@ -228,6 +230,22 @@ async def test_the_route_s_tier_is_asked_first(tier: Tier, first: str) -> None:
     result = await drafted(found(tier=tier), model(reply()), frontier=[model(reply(), name="scripted/big")])
     assert result.draft is not None
     assert result.draft.model == first
+
+
+LONG = load_prompt("- Use nothing that is not written there: no general knowledge, no guesses, no arithmetic.")
+
+
+@pytest.mark.parametrize("where", ["text", "quote"])
+async def test_a_model_that_repeats_its_prompt_has_failed(where: str) -> None:
+    told = "Sure: USE nothing that is\nnot written there, no *general* knowledge."
+    result = await drafted(found(), model(reply(**{where: told})), prompt=LONG)
+    assert (result.draft, result.failure) == (None, "repeats its instructions")
+
+
+async def test_what_a_source_says_is_no_repetition_of_the_prompt() -> None:
+    passage = PASSAGE.model_copy(update={"text": f"{TEXT} {LONG.text}"})
+    result = await drafted(found(passages=(passage,)), model(reply(LONG.text)), prompt=LONG)
+    assert result.failure is None
 
 
 @pytest.mark.parametrize("failure", [ModelFailed("no"), TryLater("busy"), DependencyDown("vllm/a"), reply(quote=" ")])
