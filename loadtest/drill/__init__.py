@@ -1,0 +1,1 @@
+"""The drill: how fast a stop stops, measured under load."""
