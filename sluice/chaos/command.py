@@ -11,6 +11,8 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
+from infra.kafka.local import KafkaFailed, KafkaUnavailable
+from infra.postgres.local import PostgresFailed
 from loadtest.chaos.faults import FAULTS, Lane
 from loadtest.chaos.history import History
 from loadtest.chaos.oracle import Verdict, judge
@@ -65,7 +67,7 @@ def chaos(
             if apart
             else _common(Plan(seed, minutes, rate, workers, chosen), out, as_json)
         )
-    except (WorldFailed, DependencyDown) as error:
+    except (WorldFailed, DependencyDown, KafkaFailed, KafkaUnavailable, PostgresFailed) as error:
         fail(str(error), DOWN)
     raise typer.Exit(WRONG if found["breaches"] else 0)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import httpx
 import psycopg
 from confluent_kafka.admin import (
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -287,10 +286,9 @@ def _dead_refused(scene: Scene) -> str:
 def _limit(world: World, topic: str, size: int) -> None:
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    client = AdminClient({"bootstrap.servers": world.kafka.bootstrap, "log_level": 0})
     for _ in range(20):
         try:
-            for future in client.incremental_alter_configs([resource]).values():
+            for future in world.admin_client.incremental_alter_configs([resource]).values():
                 future.result(10)
             return
         except Exception:  # noqa: BLE001  the broker may be away at this moment, by another fault

@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 import httpx
+from confluent_kafka.admin import AdminClient
 
 from infra.kafka.admin import Admin, with_partitions
 from infra.kafka.local import LocalCluster, LocalKafka, start_cluster, start_kafka
@@ -62,7 +64,6 @@ class Worker:
     host: str = "127.0.0.1"  # where its health is asked for
     process: "subprocess.Popen[bytes] | None" = None
     port: int | None = None  # of its health and metrics, once it listens
-    late: "Callable[[World], Mapping[str, str]]" = lambda made: {}  # environment that only the world knows
     held: bool = False  # by a fault: not to be started by anybody else
     crashes: int = 0  # ends that nobody asked for
 
@@ -99,7 +100,7 @@ class World:
         worker.port = None
         worker.process = subprocess.Popen(
             [*worker.prefix, *words],
-            env={**self.environ, **worker.environ, **worker.late(self), **more},
+            env={**self.environ, **worker.environ, **more},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -198,9 +199,15 @@ class World:
         asyncio.run(set_switch(self.settings, Scope(), state, why=why, actor="chaos"))
         self.flips.append(Flip(state.value, asked, datetime.now(UTC)))
 
-    @property
+    # Kept to the end: librdkafka crashes where a client is thrown away while an answer is still on its way.
+
+    @cached_property
     def admin(self) -> Admin:
         return Admin(self.kafka.bootstrap)
+
+    @cached_property
+    def admin_client(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0})
 
 
 def _listen(worker: Worker, out: IO[bytes] | None) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,19 +22,19 @@ from sluice.chaos.apart.netns import INSIDE, OUTSIDE, NoNamespaces, cable
 from sluice.chaos.faults import Scene
 from sluice.chaos.run import Plan, Progress, applied, observe
 from sluice.chaos.watch import Watch
-from sluice.chaos.world import SESSION, Layout, Worker, World, workers, world
+from sluice.chaos.world import SESSION, Layout, Worker, workers, world
 from sluice.stack import Say
 
 RATE = 4.0  # tickets a second
 SKEW = timedelta(minutes=10)
 DISK_MB = 256
 FAKETIME = "faketime/libfaketimeMT.so.1"  # of Debian's package libfaketime
-CABLE = (
-    "listeners=PLAINTEXT://127.0.0.1:{port},CABLE://" + OUTSIDE + ":{port},CONTROLLER://127.0.0.1:{controller}\n"
-    "advertised.listeners=PLAINTEXT://127.0.0.1:{port},CABLE://" + OUTSIDE + ":{port}\n"
-    "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,CABLE:PLAINTEXT\n"
-    "inter.broker.listener.name=PLAINTEXT\n"
-)
+CABLE = """\
+listeners=PLAINTEXT://127.0.0.1:{{port}},CABLE://{cable},CONTROLLER://127.0.0.1:{{controller}}
+advertised.listeners=PLAINTEXT://127.0.0.1:{{port}},CABLE://{cable}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,CABLE:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+"""  # of a broker that can be reached by the cable as well
 
 Act = Callable[[Scene], str]
 
@@ -121,21 +122,14 @@ def network_cut(home: Path, say: Say) -> Finding:
                 line.mend()
                 return f"one worker of three was cut off from Kafka, the model and the helpdesk for {3 * SESSION:.0f} s"
 
-            layout = Layout((*workers(2), apart), properties=CABLE, host=OUTSIDE)
-            return _case("network-cut", act, _reached(layout, apart), home, say)
+            with socket.create_server((OUTSIDE, 0)) as free:
+                address = f"{OUTSIDE}:{free.getsockname()[1]}"
+            # Postgres it reaches by its Unix socket, which no cable carries.
+            apart.environ = {"SLUICE_EDGE_HOST": INSIDE, "KAFKA_BOOTSTRAP_SERVERS": address}
+            layout = Layout((*workers(2), apart), properties=CABLE.format(cable=address), host=OUTSIDE)
+            return _case("network-cut", act, layout, home, say)
     except NoNamespaces as reason:
         return Finding("network-cut", not_run=str(reason))
-
-
-def _reached(layout: Layout, apart: Worker) -> Layout:
-    """The worker behind the cable looks for Kafka at the cable's end; Postgres it reaches by its Unix socket."""
-
-    def port_of(made: World) -> str:
-        return made.kafka.bootstrap.rpartition(":")[2]
-
-    apart.environ = {"SLUICE_EDGE_HOST": INSIDE}
-    apart.late = lambda made: {"KAFKA_BOOTSTRAP_SERVERS": f"{OUTSIDE}:{port_of(made)}"}
-    return layout
 
 
 # -- clocks
