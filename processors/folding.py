@@ -33,9 +33,10 @@ def readings(text: str) -> tuple[str, ...]:
     """The folded text, and what its words read like when digits and signs stand for letters (l4wyer, r e f u n d)."""
     folded = fold(text)
     joined = _JOINERS.sub("", _SPELT.sub(lambda match: re.sub(r"[^a-z]", "", match[0]), folded))
+    dotted = _JOINERS.sub("", folded)  # w.o.r.d b.y w.o.r.d: read above as one long word
     words = joined.split(" ")
     others = (" ".join(_undisguised(word, table) for word in words) for table in (_LEET_I, _LEET_L))
-    return tuple(dict.fromkeys((folded, joined, *others)))
+    return tuple(dict.fromkeys((folded, joined, dotted, *others)))
 
 
 def _undisguised(word: str, table: Mapping[int, str]) -> str:

@@ -294,7 +294,8 @@ def text_hit(text: str, policy: Policy) -> RuleHit | None:
             if match or any(phrase in reading for phrase in phrases):
                 said = f': "{match[0].strip()[:80]}"' if match else ""
                 return RuleHit(rule.name, rule.reason + said)
-    return _amount_hit(read[0], policy) if any(map(MONEY_BACK.search, read)) else None
+    claimed = any(map(MONEY_BACK.search, read))
+    return next(filter(None, (_amount_hit(reading, policy) for reading in read)), None) if claimed else None
 
 
 def amount_rule(intent: str, text: str, policy: Policy) -> RuleHit | None:
