@@ -364,7 +364,7 @@ RULES = (
             r"|commissioner|authority|request)",
             r"\bauskunft\b.{0,30}(?:daten|dsgvo|art)|(?:personenbezogene|meine|gespeicherte)\w* daten|daten\w*"
             r" loschen|datos personales",
-            r"(?:borrar|eliminar|suprimir) .{0,20}datos|donnees personnelles|supprim\w* .{0,20}donnees",
+            r"(?:borr|elimin|suprim)\w* .{0,20}datos|donnees personnelles|supprim\w* .{0,20}donnees",
         ),
     ),
     Rule(
@@ -419,7 +419,8 @@ RULES = (
             r"|skasuj) .{0,8}"
             r"konto|アカウント.{0,6}(?:削除|解約|閉鎖)|(?:删除|注销|註銷).{0,6}(?:账户|账号|帐号|帳號)",
             r"\b(?:kunden)?konto\b.{0,40}(?:losch|schliess|kundig|auflos)|(?:losch|schliess|kundig)\w* .{0,40}konto\b",
-            r"(?:cerrar|eliminar|borrar|cancelar|dar de baja) .{0,12}cuenta|(?:supprim|ferm|clotur)\w* .{0,12}compte",
+            r"(?:c(?:err|ierr)\w*|elimin\w*|borr\w*|cancel\w*|d(?:ar|en?) de baja) .{0,12}cuenta"
+            r"|(?:supprim|ferm|clotur)\w* .{0,12}compte",
             rf"{fold('удал')}\w* .{{0,12}}{fold('аккаунт')}|{fold('закр')}\w* .{{0,12}}{fold('аккаунт')}",
         ),
     ),
@@ -427,7 +428,8 @@ RULES = (
         "chargeback",
         "disputes a payment or speaks of a chargeback",
         _any(
-            r"\bcharge ?-?backs?\b|\bcharged? it back\b|\bcharg(?:e|ing) ?back\b",
+            r"\bcharge ?-?backs?\b|\bcharged? it back\b|\bcharg(?:e|ing) ?back\b"
+            r"|\bcharg(?:e|ed|es|ing) (?:it|this|that|the|my|a) (?:\w+ )?back\b",
             r"\b(?:disput|contest|revers|challeng)(?:e|ed|es|ing|al)\b(?: of| over| with| against)? ?(?:\w+"
             r" ){0,4}(?:charges?|payments?|transactions?|"
             r"purchases?|debits?|orders?|bank|card|amount|paypal|visa|mastercard|amex)\b|\bdisput(?:ing|ed) (?:it"

@@ -49,6 +49,8 @@ FIRES = {
         "get me off your books",
         "chiudere il mio account",
         "удалите мой аккаунт",
+        "Cierren mi cuenta.",
+        "por favor borre mi cuenta",
     ),
     "security_incident": (
         "my card got cloned",
@@ -58,6 +60,8 @@ FIRES = {
         "why do I see another name in my account",
     ),
     "chargeback": (
+        "I have told my bank to charge the payment back.",
+        "then I charge this order back",
         "my bank is investigating this payment",
         "I am raising this with my card provider",
         "I've asked Visa to reverse it",
@@ -95,6 +99,8 @@ RESTS = (
     "Can a person of two metres sleep in it?",
     "How do I stop automatic renewal?",
     "Please confirm the status of my order.",
+    "Do you charge for sending it back?",
+    "Do you charge to ship it back?",
 )
 
 
@@ -108,3 +114,17 @@ def test_a_grave_matter_is_a_persons_however_it_is_worded(name: str, text: str) 
 @pytest.mark.parametrize("text", RESTS)
 def test_a_question_with_the_same_words_is_none(text: str) -> None:
     assert text_hit(text, POLICY) is None
+
+
+DOTTED = (
+    ("security_incident", "S.o.m.e.b.o.d.y e.l.s.e has l.o.g.g.e.d in to my a.c.c.o.u.n.t."),
+    ("amount_over_limit", "I w.o.u.l.d l.i.k.e 850 e.u.r.o.s of it b.a.c.k."),
+    ("account_closure", "C.l.o.s.e my a.c.c.o.u.n.t."),
+)
+
+
+@pytest.mark.parametrize(("name", "text"), DOTTED)
+def test_words_with_a_sign_between_their_letters_are_words(name: str, text: str) -> None:
+    hit = text_hit(text, POLICY)
+    assert hit is not None
+    assert hit.name == name
