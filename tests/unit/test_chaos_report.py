@@ -9,7 +9,8 @@ from loadtest.chaos.oracle import Breach, judge
 from loadtest.chaos.report import document, recoveries, rows, story
 from sluice.chaos.apart.cases import CASES
 from sluice.chaos.faults import APPLY
-from tests.unit.test_oracle import SOUND, at
+from tests.unit.sound_histories import at
+from tests.unit.test_oracle import SOUND
 
 BROKEN = replace(SOUND, applied=(Applied("worker-kill", at(2), at(4), "worker-0"), Applied("switch", at(90), at(95))))
 
