@@ -295,7 +295,8 @@ class Conversations(Protocol):
     async def open_item(self, item: Item) -> UUID | None:
         """Put something on the people's queue; the same key opens it once.
 
-        None: a suggestion or hand-over of a revision that was sent or overtaken before. It ends once.
+        None: a suggestion or hand-over of a revision that was sent, overtaken, or put there as the other of the two
+        before. It ends once.
         """
         ...
 

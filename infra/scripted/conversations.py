@@ -337,7 +337,7 @@ class ScriptedConversations(Conversations):
         return False
 
     async def open_item(self, item: Item) -> UUID | None:
-        """Put something on the people's queue, once per key; None where its revision has ended."""
+        """Put something on the people's queue, once per key; None where its revision has ended otherwise."""
         if item.key not in self._state.items:
             ended = {w.outcome for w in self._state.messages if w.ticket and w.ticket.ticket_id == item.ticket_id}
             if item.kind in (ItemKind.SUGGEST, ItemKind.HANDOFF) and ended & {"sent", "superseded"}:
@@ -347,7 +347,8 @@ class ScriptedConversations(Conversations):
             self._state.traces[item.key] = traceparent()
             if item.ticket_id is not None:
                 self._note(item.ticket_id, item.kind.value, intent_of(item.event))
-        return self._state.items[item.key][0]
+        opened, standing = self._state.items[item.key]
+        return opened if standing.kind is item.kind else None
 
     async def record_decision(self, ticket_id: UUID, revision: int, decision: Decision) -> None:
         """Keep the gate's decision; the first one of a revision stays."""

@@ -441,6 +441,13 @@ async def test_what_was_overtaken_is_not_put_on_the_people_s_queue(desk: Desk) -
     assert await desk.outcome.open_item(waiting()) is None
 
 
+async def test_what_waits_as_one_kind_is_not_put_there_as_another(desk: Desk) -> None:
+    await desk.router.admit(ticket())
+    opened = await desk.outcome.open_item(waiting(ItemKind.HANDOFF))
+    assert await desk.second.open_item(waiting(ItemKind.SUGGEST)) is None
+    assert await desk.outcome.open_item(waiting(ItemKind.HANDOFF)) == opened
+
+
 async def test_what_a_person_sent_is_found_again_as_their_item(desk: Desk) -> None:
     await desk.router.admit(ticket())
     opened = await desk.outcome.open_item(waiting())
