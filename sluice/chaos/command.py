@@ -16,7 +16,7 @@ from infra.postgres.local import PostgresFailed
 from loadtest.chaos.faults import FAULTS, Lane
 from loadtest.chaos.history import History
 from loadtest.chaos.oracle import Verdict, judge
-from loadtest.chaos.report import document, rows, story
+from loadtest.chaos.report import INVARIANTS, broken, document, rows, story
 from processors.errors import DependencyDown
 from sluice.chaos.apart.cases import CASES
 from sluice.chaos.run import Plan, Progress, run
@@ -163,6 +163,7 @@ def _show(plan: Plan, history: History, verdict: Verdict, not_run: dict[str, str
         shown = ("not run", "", "") if not times else (str(times), _seconds(middle), _seconds(longest))
         table.add_row(fault.name, fault.number, *shown)
     console.print(table)
+    console.print(_judged(history, verdict))
     for told in progress.failed:
         console.print(verbatim(f"not applied: {told}", style="yellow"))
     counts = {name: value for name, value in vars(verdict).items() if name != "breaches"}
@@ -175,6 +176,16 @@ def _show(plan: Plan, history: History, verdict: Verdict, not_run: dict[str, str
         console.print(verbatim(f"and {len(verdict.breaches) - TOLD} more", style="bold red"))
     took = timedelta(seconds=round((history.quiet_at - history.began).total_seconds()))
     console.print("every promise was kept" if verdict.clean else f"{len(verdict.breaches)} breaches", f"in {took}")
+
+
+def _judged(history: History, verdict: Verdict) -> Table:
+    """Fault x invariant: the breaches on tickets that lived through a fault; - where nothing can be said."""
+    table = Table(title="Breaches while", title_justify="left")
+    for column in ("fault", *INVARIANTS):
+        table.add_column(column)
+    for fault, found in broken(history, verdict).items():
+        table.add_row(fault, *("-" if found[name] is None else str(found[name]) for name in INVARIANTS))
+    return table
 
 
 def _seconds(value: float | None) -> str:

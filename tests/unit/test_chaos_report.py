@@ -6,10 +6,10 @@ from uuid import UUID
 from loadtest.chaos.faults import FAULTS, Lane, lanes
 from loadtest.chaos.history import Applied
 from loadtest.chaos.oracle import Breach, judge
-from loadtest.chaos.report import document, recoveries, rows, story
+from loadtest.chaos.report import broken, document, recoveries, rows, story
 from sluice.chaos.apart.cases import CASES
 from sluice.chaos.faults import APPLY
-from tests.unit.sound_histories import at
+from tests.unit.sound_histories import at, id_of
 from tests.unit.test_oracle import SOUND
 
 BROKEN = replace(SOUND, applied=(Applied("worker-kill", at(2), at(4), "worker-0"), Applied("switch", at(90), at(95))))
@@ -52,3 +52,24 @@ def test_the_story_of_a_breach_is_in_order_with_the_faults_around_it() -> None:
     assert not any("switch" in line for line in told)
     assert told[-1] == "the helpdesk got reply 00000000-0000-0000-0000-000000000001:1"
     assert [line[:15] for line in told[:-1]] == sorted(line[:15] for line in told[:-1])
+
+
+def test_the_story_of_poison_has_its_dead_letter() -> None:
+    (letter,) = (seen for seen in BROKEN.seen if seen.place.topic == "router.dead" and seen.ticket_id is None)
+    told = story(BROKEN, Breach("I1", "unreadable, and on nobody's queue", place=letter.source))
+    assert [line[16:].split()[0] for line in told] == ["tickets.inbound/1@2", "router.dead/0@2"]
+
+
+def test_a_breach_is_counted_for_each_fault_its_ticket_lived_through() -> None:
+    lost = replace(BROKEN, seen=tuple(seen for seen in BROKEN.seen if seen.ticket_id != id_of(0)), commits=())
+    found = broken(lost, judge(lost))
+    assert (found["worker-kill"]["I1"], found["switch"]["I1"]) == (1, 1)  # it is lost to the end
+    assert {row["I4"] for row in found.values()} == {0}
+
+
+def test_what_cannot_be_judged_is_not_counted_as_kept() -> None:
+    hot = Applied("hot-key", at(10), at(12))
+    beside = replace(SOUND, applied=(hot, Applied("worker-kill", at(11), at(13))))
+    alone = replace(SOUND, applied=(hot,))
+    assert [broken(run, judge(run))["hot-key"]["I6"] for run in (beside, alone)] == [None, 0]
+    assert broken(beside, judge(beside))["worker-kill"]["I6"] is None
