@@ -1,15 +1,18 @@
-"""`sluice topics`: create and describe every topic, from the one list in `schemas/topics.py`."""
+"""`sluice topics`: create, describe and guard every topic, from the one list in `schemas/topics.py`."""
 
+from dataclasses import asdict
 from typing import Annotated, NoReturn
 
 import typer
 from confluent_kafka import KafkaException
 
+from infra.kafka.acls import HELPDESK, Deployable, deployables, grants, written
 from infra.kafka.admin import Admin
 from infra.kafka.reason import reason
 from infra.kafka.security import Address
+from schemas.topics import all_topics
 from sluice.reach import bootstrap
-from sluice.terminal import DOWN, WRONG, AsJson, commands, console, fail, print_json, read_settings, show
+from sluice.terminal import DOWN, USAGE, WRONG, AsJson, commands, console, fail, print_json, read_settings, show
 
 app = commands("The Kafka topics of Sluice.")
 
@@ -67,6 +70,59 @@ def describe(
     show(rows, title="Topics", as_json=as_json)
     if any(state.differences for state in states):
         raise typer.Exit(WRONG)
+
+
+@app.command()
+def acls(
+    only: Annotated[str | None, typer.Option("--principal", help="One of them, such as router.")] = None,
+    helpdesk: Annotated[str, typer.Option(help="Consumer group of your system that delivers.")] = HELPDESK,
+    shell: Annotated[bool, typer.Option("--commands", help="Print kafka-acls.sh lines instead of a table.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Add them on the cluster, as its administrator.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show who may do what on Kafka: one login per process, allowed what its code reads and writes, and no more.
+
+    Names begin with SLUICE_GROUP_PREFIX. Nothing is ever removed from the cluster.
+
+    Examples:
+
+      sluice topics acls
+
+      sluice topics acls --principal router --commands
+
+      sluice topics acls --apply --helpdesk crm-bridge
+    """
+    settings = read_settings()
+    prefix = settings.group_prefix
+    found = [each for each in deployables(prefix, helpdesk) if only in (None, each.name)]
+    if not found:
+        fail(f"no principal {only!r}; one of {', '.join(each.name for each in deployables())}", USAGE)
+    lines = [line for line in grants(prefix, helpdesk) if line.principal in {each.principal(prefix) for each in found}]
+    if apply:
+        brokers = bootstrap(settings)
+        try:
+            added = Admin(brokers).grant(lines)
+        except KafkaException as error:
+            _fail(brokers, error)
+        print_json({"applied": added}) if as_json else console.print(f"{added} lines are in force")
+    elif shell:
+        typer.echo("\n".join(written(lines)))
+    elif as_json:
+        print_json([asdict(line) for line in lines])
+    else:
+        show([_allowed(each, prefix) for each in found], title="Who may do what", as_json=False)
+
+
+def _allowed(found: Deployable, prefix: str) -> dict[str, object]:
+    every = {spec.name for spec in all_topics()}
+    groups = [*sorted(found.groups), *(f"{name} (Describe)" for name in sorted(found.looks_at))]
+    return {
+        "login": found.principal(prefix).removeprefix("User:"),
+        "reads": "every topic" if found.reads == every else ", ".join(sorted(found.reads)),
+        "writes": ", ".join(sorted(found.writes)),
+        "groups": ", ".join(groups),
+        "of": found.meaning,
+    }
 
 
 def _fail(brokers: Address, error: KafkaException) -> NoReturn:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import Any
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
@@ -12,20 +13,37 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
     ConfigResource,
     ListOffsetsResultInfo,
     NewTopic,
     OffsetSpec,
+    ResourcePatternType,
     ResourceType,
     TopicMetadata,
 )
 
+from infra.kafka.acls import Grant, Kind, Operation
 from infra.kafka.security import Address, brokers
 from schemas.topics import TopicSpec, all_topics
 
 TIMEOUT = 15.0  # seconds, of one request
 POLL = 0.05  # seconds
+OPERATIONS = {
+    Operation.READ: AclOperation.READ,
+    Operation.WRITE: AclOperation.WRITE,
+    Operation.DESCRIBE: AclOperation.DESCRIBE,
+    Operation.DESCRIBE_CONFIGS: AclOperation.DESCRIBE_CONFIGS,
+}
+ANY: Any = None  # confluent-kafka's word for any name, which its types do not know
+EVERY_LINE = AclBindingFilter(
+    ResourceType.ANY, ANY, ResourcePatternType.ANY, ANY, ANY, AclOperation.ANY, AclPermissionType.ANY
+)
+RESOURCES = {Kind.TOPIC: ResourceType.TOPIC, Kind.GROUP: ResourceType.GROUP}
 NOT_YET = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -125,6 +143,22 @@ class Admin:
         for future in (self._client.delete_consumer_groups(groups) if groups else {}).values():
             _done(future, KafkaError.NON_EMPTY_GROUP, KafkaError.GROUP_ID_NOT_FOUND)
 
+    def grant(self, lines: Iterable[Grant]) -> int:
+        """Add lines to the cluster's list; how many. One that is there already is no fault.
+
+        Returns when a broker goes by them all. Raises KafkaException where the cluster has no authorizer, or does not
+        let this login alter it.
+        """
+        wanted = [*map(binding, lines)]
+        for future in self._client.create_acls(wanted).values():
+            future.result(TIMEOUT)
+        deadline = time.monotonic() + TIMEOUT
+        while left := set(wanted).difference(self._client.describe_acls(EVERY_LINE).result(TIMEOUT)):
+            if time.monotonic() > deadline:
+                raise KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT, f"{len(left)} lines are not in force"))
+            time.sleep(POLL)
+        return len(wanted)
+
     def brokers(self) -> tuple[str, ...]:
         """The cluster's brokers as host:port. Raises KafkaException if none answers."""
         return tuple(f"{node.host}:{node.port}" for node in self._client.describe_cluster().result(TIMEOUT).nodes)
@@ -177,6 +211,13 @@ class Admin:
 def with_partitions(specs: Iterable[TopicSpec], partitions: int) -> tuple[TopicSpec, ...]:
     """The same topics with fewer partitions, at most as many as they had: for tests and small machines."""
     return tuple(replace(spec, partitions=min(spec.partitions, partitions)) for spec in specs)
+
+
+def binding(line: Grant) -> AclBinding:
+    """The line as the broker takes it: this name and no other, from any host."""
+    pattern, allow, anywhere = ResourcePatternType.LITERAL, AclPermissionType.ALLOW, "*"
+    operation = OPERATIONS[line.operation]
+    return AclBinding(RESOURCES[line.kind], line.name, pattern, line.principal, anywhere, operation, allow)
 
 
 def _new_topic(spec: TopicSpec) -> NewTopic:
