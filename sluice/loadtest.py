@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.table import Table
 
 from evals.dataset import LabelledTicket, Suite
-from infra.kafka.admin import Admin
+from infra.kafka.lag import Lags
 from infra.kafka.reader import Reader
 from infra.kafka.security import Brokers
 from infra.settings import Settings, SettingsError
@@ -32,7 +32,7 @@ from loadtest.traffic import Posting, Sent, Timed, post_on_time
 from processors.errors import DependencyDown
 from schemas.codec import Undecodable, decode
 from schemas.outcome import TERMINAL, TicketSettled
-from schemas.topics import STAGES, Topic
+from schemas.topics import INPUTS, STAGES, Topic
 from sluice.demo.postings import Senders, posting_of
 from sluice.demo.stack import home_of, running
 from sluice.reach import api_keys, brokers_of, database_of, edge_url, unready
@@ -231,11 +231,12 @@ def _note(value: bytes | None, found: Day) -> None:
 
 async def _sample(target: Target, found: Day) -> None:
     """Ask the broker for every stage's lag, every few seconds."""
-    admin = Admin(target.brokers)
+    lags_of = Lags(target.brokers)
     while True:
         for stage in STAGES:
             try:
-                lags = await asyncio.to_thread(admin.lag, group_of(stage, target.settings.group_prefix))
+                group = group_of(stage, target.settings.group_prefix)
+                lags = await asyncio.to_thread(lags_of.on, group, INPUTS[stage])
             except (KafkaException, TimeoutError):
                 continue
             at = (datetime.now(UTC) - found.began).total_seconds()

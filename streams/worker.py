@@ -11,7 +11,7 @@ from mode.types import ServiceT
 from opentelemetry.trace import NoOpTracer, Tracer
 from prometheus_client import CollectorRegistry
 
-from infra.kafka.admin import Admin
+from infra.kafka.lag import Lags
 from infra.kafka.producer import Producer
 from infra.kafka.security import Address
 from processors.policy import Policy
@@ -223,7 +223,7 @@ def _lag(definitions: Sequence[StageDefinition], options: WorkerOptions, clock: 
         definition.stage.value: (group_of(definition.stage, options.group_prefix), topics_of(definition))
         for definition in definitions
     }
-    return LagReader(Admin(options.bootstrap).lag_on, groups, clock, metrics)
+    return LagReader(Lags(options.bootstrap).on, groups, clock, metrics)
 
 
 def _switch(

@@ -47,7 +47,7 @@ def read_history(
         produced=tuple(driver.acknowledged),
         seen=tuple(_seen(entry) for entry in entries(world.kafka.bootstrap, topics, None)),
         delivered=tuple(_delivered(world)),
-        commits=(*watch.commits, *watch.committed(world.admin)),
+        commits=(*watch.commits, *watch.committed()),
         flips=tuple(world.flips),
         applied=tuple(applied),
         samples=tuple(watch.samples),

@@ -11,7 +11,8 @@ import httpx
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra.kafka.admin import Admin, Lag
+from infra.kafka.admin import Lag
+from infra.kafka.lag import Lags
 from loadtest.chaos.history import Commit, Sample
 from schemas.event import Stage
 from schemas.topics import INPUTS, RETRY_DELAYS, STAGES, dead_topic, retry_topic
@@ -34,21 +35,21 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._lags = Lags(world.kafka.bootstrap)
         self.commits: list[Commit] = []
         self.samples: list[Sample] = []
 
     def run(self, ended: threading.Event) -> None:
         """Look once a second."""
-        admin = self._world.admin
         while not ended.wait(EVERY):
             with suppress(KafkaException, TimeoutError):
-                self.commits += self.committed(admin)
+                self.commits += self.committed()
             self.samples += [found for worker in self._world.workers if (found := sample(worker)) is not None]
 
-    def committed(self, admin: Admin) -> Iterator[Commit]:
+    def committed(self) -> Iterator[Commit]:
         """Every group's committed offsets now. The time is that of the asking: they were committed before."""
         for stage in STAGES:
-            for lag in admin.lag_on(group_of(stage, self._world.settings.group_prefix), inputs_of(stage)):
+            for lag in self._lags.on(group_of(stage, self._world.settings.group_prefix), inputs_of(stage)):
                 if lag.committed > 0:
                     yield Commit(stage.value, lag.topic, lag.partition, lag.committed, datetime.now(UTC))
 
@@ -58,11 +59,10 @@ class Watch:
         Raises:
             KafkaException: the broker does not answer.
         """
-        admin = self._world.admin
         return {
             stage.value: sum(
                 lag.messages and _records(self._world.kafka.bootstrap, lag)
-                for lag in admin.lag_on(group_of(stage, self._world.settings.group_prefix), inputs_of(stage))
+                for lag in self._lags.on(group_of(stage, self._world.settings.group_prefix), inputs_of(stage))
             )
             for stage in STAGES
         }

@@ -15,6 +15,7 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from infra.kafka.admin import Admin
+from infra.kafka.lag import Lags
 from infra.kafka.local import start_kafka
 from schemas.event import Stage
 from schemas.topics import Topic, all_topics
@@ -113,10 +114,10 @@ def _stage(bootstrap: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _watch(bootstrap: str, worker: "subprocess.Popen[bytes]", records: int, say: Say) -> Iterator[Look]:
-    admin, group, began, moved, done = Admin(bootstrap), group_of(Stage.ROUTER, GROUP), time.monotonic(), 0.0, 0
+    lags, group, began, moved, done = Lags(bootstrap), group_of(Stage.ROUTER, GROUP), time.monotonic(), 0.0, 0
     while worker.poll() is None:
         at = time.monotonic() - began
-        now = sum(max(lag.committed, 0) for lag in admin.lag_on(group, [Topic.INBOUND]))
+        now = sum(max(lag.committed, 0) for lag in lags.on(group, [Topic.INBOUND]))
         if now // 100_000 > done // 100_000:
             say(f"{now} of {records} records done after {at:.0f} s")
         moved = at if now > done else moved
