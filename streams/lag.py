@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from confluent_kafka import KafkaException
 from mode import Service
 
-from infra.kafka.admin import Lag
+from infra.kafka.lag import Lag
 from processors.ports import Clock
 from streams.metrics import Metrics
 

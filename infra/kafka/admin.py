@@ -1,4 +1,4 @@
-"""Topics and consumer-group lag, asked of the broker itself."""
+"""Topics and who may use them, asked of the broker itself."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicPartition,
@@ -67,21 +66,6 @@ class TopicState:
         return self.partitions > 0
 
 
-@dataclass(frozen=True)
-class Lag:
-    """How far a consumer group is behind on one partition."""
-
-    topic: str
-    partition: int
-    committed: int  # the next offset to read; -1: nothing committed yet
-    end: int  # the next offset to be written
-
-    @property
-    def messages(self) -> int:
-        """Messages not yet done. Without a commit the group begins at the start of the log, so all of it."""
-        return self.end - max(self.committed, 0)
-
-
 class Admin:
     """The administration of one cluster. The in-process broker has no admin API: there, topics make themselves."""
 
@@ -117,21 +101,6 @@ class Admin:
         existing = [spec.name for spec in wanted if spec.name in partitions]
         configs = self._configs(existing)
         return tuple(_state(spec, partitions.get(spec.name, 0), configs.get(spec.name, {})) for spec in wanted)
-
-    def lag(self, group: str) -> tuple[Lag, ...]:
-        """The group's lag on every partition it has committed on. Empty for an unknown group."""
-        request = [ConsumerGroupTopicPartitions(group)]
-        committed = self._client.list_consumer_group_offsets(request)[group].result(TIMEOUT).topic_partitions
-        return self._behind(committed or [])
-
-    def lag_on(self, group: str, topics: Iterable[str]) -> tuple[Lag, ...]:
-        """The group's lag on every partition of `topics`, committed on or not."""
-        places = self._places(topics)
-        if not places:
-            return ()
-        request = [ConsumerGroupTopicPartitions(group, places)]
-        committed = self._client.list_consumer_group_offsets(request)[group].result(TIMEOUT).topic_partitions
-        return self._behind(committed or [])
 
     def ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
         """The next offset to be written of every partition, by topic and number; missing topics are left out."""
@@ -178,13 +147,6 @@ class Admin:
             resource.name: {name: entry.value for name, entry in future.result(TIMEOUT).items()}
             for resource, future in futures.items()
         }
-
-    def _behind(self, committed: Sequence[TopicPartition]) -> tuple[Lag, ...]:
-        ends = self._ends(committed)
-        return tuple(
-            Lag(place.topic, place.partition, max(place.offset, -1), ends[place.topic, place.partition])
-            for place in committed
-        )
 
     def _await(self, pending: Callable[[Mapping[str, TopicMetadata]], Sequence[str]], state: str) -> None:
         """Ask for the topics until none is `pending`; brokers learn of changes after the controller confirmed them."""

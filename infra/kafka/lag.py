@@ -7,14 +7,30 @@ request is on the way (https://github.com/confluentinc/librdkafka/issues/3663), 
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
-from infra.kafka.admin import NOT_YET, Lag
+from infra.kafka.admin import NOT_YET
 from infra.kafka.security import Address, brokers
 
 TIMEOUT = 10.0  # seconds, of one request
 PAUSE = 0.1  # seconds
+
+
+@dataclass(frozen=True)
+class Lag:
+    """How far a consumer group is behind on one partition."""
+
+    topic: str
+    partition: int
+    committed: int  # the next offset to read; -1: nothing committed yet
+    end: int  # the next offset to be written
+
+    @property
+    def messages(self) -> int:
+        """Messages not yet done. Without a commit the group begins at the start of the log, so all of it."""
+        return self.end - max(self.committed, 0)
 
 
 class Lags:

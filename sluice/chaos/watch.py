@@ -11,8 +11,7 @@ import httpx
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra.kafka.admin import Lag
-from infra.kafka.lag import Lags
+from infra.kafka.lag import Lag, Lags
 from loadtest.chaos.history import Commit, Sample
 from schemas.event import Stage
 from schemas.topics import INPUTS, RETRY_DELAYS, STAGES, dead_topic, retry_topic

@@ -28,6 +28,7 @@ from typer.testing import CliRunner
 from infra.clock import SystemClock
 from infra.kafka.acls import HELPDESK, READER, Deployable, deployables, grants
 from infra.kafka.admin import Admin, binding, with_partitions
+from infra.kafka.lag import Lags
 from infra.kafka.local import start_kafka
 from infra.kafka.producer import Producer
 from infra.kafka.reader import Reader
@@ -229,7 +230,7 @@ async def test_the_edge_reads_what_became_of_its_tickets(guarded: Guarded) -> No
 
 @pytest.mark.parametrize("stage", EVERY_STAGE)
 def test_a_worker_learns_its_lag(guarded: Guarded, stage: Stage) -> None:
-    lag = Admin(guarded.brokers(stage.value)).lag_on(group_of(stage), [*INPUTS[stage]])
+    lag = Lags(guarded.brokers(stage.value)).on(group_of(stage), [*INPUTS[stage]])
     assert {behind.topic for behind in lag} == set(INPUTS[stage])
 
 
