@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from processors.loops import RULES, loops
+from processors.loops import RULES, loops, own_words
 from processors.policy import Policy, RuleHit, amount_rule, hard_rule
 from processors.ports import Source, SwitchView, Verifier
 from processors.reply_window import within_window
@@ -51,6 +51,7 @@ class Case:
     sure: float  # P(intent is right) from which the policy calls the router sure
     certificate: bool | None
     loops: Mapping[str, str]  # the signs that two machines talk, with their reasons
+    shed: bool  # whether the policy leaves what waited this long to a person
     now: datetime
 
     @property
@@ -193,6 +194,12 @@ TABLE: tuple[Row, ...] = (
     ),
     *(_loop(name) for name in RULES),
     Row(
+        "own-words",
+        Disposition.SUGGEST,
+        lambda case: own_words(case.drafted.ticket, case.drafted.admission, case.draft.text if case.draft else None),
+        _says("it says what we say, word for word: a reply of ours may have come back"),
+    ),
+    Row(
         "owned-by-person",
         Disposition.SUGGEST,
         lambda case: case.drafted.admission.owner != "bot",
@@ -227,6 +234,12 @@ TABLE: tuple[Row, ...] = (
         Disposition.SUGGEST,
         lambda case: not _same_language(case),
         lambda case: f"the ticket's language is {case.drafted.ticket.language or 'unknown'}, the answer's another",
+    ),
+    Row(
+        "overload",  # behind the others: what it counts would have been sent
+        Disposition.SUGGEST,
+        lambda case: case.shed,
+        lambda case: f"it waited {_waited(case)} minutes, more than the policy allows for an answer by itself",
     ),
     Row(
         "no-certificate",
@@ -269,6 +282,7 @@ def decide(  # noqa: PLR0913 - everything the decision rests on, by name
         sure=policy.thresholds.sure_confidence,
         certificate=certificate,
         loops=loops(drafted.ticket, drafted.admission, policy.email),
+        shed=policy.sheds(drafted.ticket.received_at, now),
         now=now,
     )
     row = next(row for row in TABLE if row.applies(case))
@@ -364,6 +378,11 @@ def _conflicts(case: Case) -> tuple[str, ...]:
         (text, {word.strip(",;:.") for word in text.split() if "#" in word}) for text in case.drafted.evidence.conflicts
     )
     return tuple(text for text, sections in named if not sections or keys & sections)
+
+
+def _waited(case: Case) -> int:
+    """Minutes since the ticket came."""
+    return int((case.now - case.drafted.ticket.received_at).total_seconds() // 60)
 
 
 def _same_language(case: Case) -> bool:

@@ -28,6 +28,18 @@ def loops(ticket: TicketReceived, admission: Admission, policy: Email) -> Mappin
     return {name: reason for name, reason in found.items() if reason}
 
 
+def own_words(ticket: TicketReceived, admission: Admission, answer: str | None) -> bool:
+    """Whether a message says word for word what we said in its conversation, or are about to answer.
+
+    On any channel: a helpdesk whose webhook tells of every comment tells of our own replies too, and may be faster than
+    our note that the reply went out.
+    """
+    body = _plain(ticket.body)
+    ours = [message.text for message in admission.transcript if message.author is not Author.CUSTOMER]
+    said = map(_plain, filter(None, (*ours, answer)))
+    return any(len(text) >= SAYING and text in body for text in said)
+
+
 def _at_once(ticket: TicketReceived, admission: Admission, policy: Email) -> str | None:
     waits = [ticket.received_at - m.at for m in admission.transcript if m.author is Author.BOT]
     if waits and min(waits) < timedelta(seconds=policy.quick_seconds):

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Annotated, Literal
@@ -132,6 +133,14 @@ class Email(_Table):
     sender_replies: int = Field(3, ge=1, le=100)  # automatic ones a proved address gets within an hour, all told
 
 
+class Overload(_Table):
+    """When so much waits that what comes late is drafted for a person instead of sent (cf. RFC 8289: the wait, not
+    the queue's length, tells an overload).
+    """
+
+    shed_after_seconds: int | None = Field(None, gt=0, le=604_800)  # a ticket's age at the gate; None: however old
+
+
 class Policy(_Table):
     """What `policy.toml` says. Default-deny: an intent or channel it does not list is never answered automatically."""
 
@@ -147,6 +156,7 @@ class Policy(_Table):
     reply_expiry: Minuted = Field(alias="reply_expiry_minutes")
     automatic: Automatic = Automatic()
     email: Email = Email()
+    overload: Overload = Overload()
     _hash: str = PrivateAttr("")
 
     @model_validator(mode="after")
@@ -197,6 +207,11 @@ class Policy(_Table):
     def reply_expiry_minutes(self, channel: Channel) -> int:
         """Minutes after which an approved reply is too old to be sent."""
         return self.reply_expiry.of(channel)
+
+    def sheds(self, received_at: datetime, now: datetime) -> bool:
+        """Whether a ticket has waited so long that a person sends its reply."""
+        limit = self.overload.shed_after_seconds
+        return limit is not None and (now - received_at).total_seconds() > limit
 
     def acknowledgement(self, channel: Channel) -> str | None:
         """What a customer is told once when a person takes over; None where nothing is said on this channel."""

@@ -19,7 +19,7 @@ from schemas.retrieval import Evidence, Fact, Passage
 from schemas.router import Admission, Author, Band, Message, Route, Tier
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
-POLICY = Policy.parse("""
+POLICY_TEXT = """
     languages = ["en"]
     [thresholds]
     min_confidence = 0.3
@@ -42,7 +42,10 @@ POLICY = Policy.parse("""
     suggest = 240
     [reply_expiry_minutes]
     default = 60
-""")
+    [overload]
+    shed_after_seconds = 3600
+"""
+POLICY = Policy.parse(POLICY_TEXT)
 TEXT = "Standard delivery takes 3 to 5 working days. No signature is needed."
 QUOTE = "Standard delivery takes 3 to 5 working days."
 PASSAGE = Passage(
@@ -136,6 +139,7 @@ def test_a_supported_answer_to_a_plain_question_is_sent() -> None:
 
 UNSURE = DRAFTED.route.model_copy(update={"confidence": 0.59})
 TOLD = Message(author=Author.CUSTOMER, text="I will sue you.", at=AT)
+SAID = Message(author=Author.BOT, text="Express delivery takes 1 to 2 working days.", at=AT)
 ROWS: list[tuple[str, ReplyDrafted]] = [
     ("hard-rule", with_part("ticket", body="Close my account, please.")),
     ("hard-rule", with_part("admission", transcript=(TOLD,))),
@@ -169,6 +173,14 @@ ROWS: list[tuple[str, ReplyDrafted]] = [
     ("policy-suggests", with_part("ticket", channel=Channel.UNKNOWN)),
     ("machine-written", with_part("ticket", marks=Marks(auto_reply=True))),
     ("machine-written", with_part("ticket", marks=Marks(bulk=True))),
+    ("own-words", with_part("ticket", body=f"Re: {QUOTE.upper()}")),
+    (
+        "own-words",
+        with_part("admission", transcript=(SAID,)).model_copy(
+            update={"ticket": TICKET.model_copy(update={"channel": Channel.API, "body": SAID.text})}
+        ),
+    ),
+    ("overload", with_part("ticket", received_at=AT - timedelta(seconds=3601))),
     ("owned-by-person", with_part("admission", owner="person")),
     (
         "identity-unproved",
@@ -213,6 +225,18 @@ def test_the_switch_stops_what_would_be_sent(state: SwitchState, rule: str) -> N
 @pytest.mark.parametrize(("certificate", "rule"), [(None, "all-clear"), (True, "all-clear"), (False, "no-certificate")])
 def test_a_certificate_is_asked_for_only_once_they_exist(certificate: bool | None, rule: str) -> None:
     assert decided(DRAFTED, certificate=certificate).rule == rule
+
+
+@pytest.mark.parametrize(("age", "rule"), [(3600, "all-clear"), (3601, "overload"), (-600, "all-clear")])
+def test_overloaded_by_policy_a_ticket_is_shed_to_a_draft(age: int, rule: str) -> None:
+    decision = decided(with_part("ticket", received_at=AT - timedelta(seconds=age)))
+    assert decision.rule == rule
+    assert ("it waited 60 minutes" in decision.reasons[0]) is (rule == "overload")
+
+
+def test_a_policy_without_an_overload_sheds_nothing() -> None:
+    calm = Policy.parse(POLICY_TEXT.replace("shed_after_seconds = 3600", ""))
+    assert not calm.sheds(AT - timedelta(days=400), AT)
 
 
 CHECK = SentenceCheck(text=QUOTE, supported=True, score=0.97)
