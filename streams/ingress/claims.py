@@ -76,7 +76,9 @@ def claims_of(doors: InDoors, key: Authenticated) -> OutsideClaims:
 Claims = Annotated[OutsideClaims, Depends(claims_of)]
 
 
-@routes.post("/{ticket_id}", responses=problems(401, 403, 404, 409, 415, 422, 503), openapi_extra=bodied(ClaimBody))
+@routes.post(
+    "/{ticket_id}", responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 503), openapi_extra=bodied(ClaimBody)
+)
 async def claim(ticket_id: UUID, request: Request, claims: Claims, key: Authenticated) -> Claimed:
     """Take the right to deliver the reply to a ticket. It is granted once; 409 names the reason where it is not."""
     asked = parsed(ClaimBody, await body_of(request, "application/json", MAX_BYTES))
@@ -100,7 +102,9 @@ async def claim(ticket_id: UUID, request: Request, claims: Claims, key: Authenti
     )
 
 
-@routes.post("/{ticket_id}/settle", responses=problems(401, 403, 404, 415, 422, 503), openapi_extra=bodied(SettleBody))
+@routes.post(
+    "/{ticket_id}/settle", responses=problems(400, 401, 403, 404, 413, 415, 422, 503), openapi_extra=bodied(SettleBody)
+)
 async def settle(ticket_id: UUID, request: Request, claims: Claims, doors: InDoors, key: Authenticated) -> Settled:
     """Say what came of a claim. Saying it again is harmless, also after a 503: what was said first stands."""
     told = parsed(SettleBody, await body_of(request, "application/json", MAX_BYTES))

@@ -49,7 +49,7 @@ def app_of(doors: InDoors) -> MetaApp:
 App = Annotated[MetaApp, Depends(app_of)]
 
 
-@routes.get("", response_class=PlainTextResponse, responses=problems(403, 404))
+@routes.get("", response_class=PlainTextResponse, responses=problems(403, 404, 422))
 async def shake_hands(
     doors: InDoors,
     app: App,
