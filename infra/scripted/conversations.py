@@ -339,8 +339,7 @@ class ScriptedConversations(Conversations):
     async def open_item(self, item: Item) -> UUID | None:
         """Put something on the people's queue, once per key; None where its revision has ended otherwise."""
         if item.key not in self._state.items:
-            ended = {w.outcome for w in self._state.messages if w.ticket and w.ticket.ticket_id == item.ticket_id}
-            if item.kind in (ItemKind.SUGGEST, ItemKind.HANDOFF) and ended & {"sent", "superseded"}:
+            if item.kind in (ItemKind.SUGGEST, ItemKind.HANDOFF) and self._ended(item):
                 return None
             self._state.items[item.key] = (uuid4(), item)
             self._state.opened[item.key] = self._clock.now()
@@ -349,6 +348,19 @@ class ScriptedConversations(Conversations):
                 self._note(item.ticket_id, item.kind.value, intent_of(item.event))
         opened, standing = self._state.items[item.key]
         return opened if standing.kind is item.kind else None
+
+    def _ended(self, item: Item) -> bool:
+        """Whether the item's revision was sent, parked or overtaken.
+
+        Raises:
+            TryLater: its reply is on its way.
+        """
+        claimed = self._state.claims.get((item.conversation, item.revision))
+        if claimed is not None and claimed.state == "claimed":
+            raise TryLater("its reply is on its way: how that ends decides")
+        ends = {w.outcome for w in self._state.messages if w.ticket and w.ticket.ticket_id == item.ticket_id}
+        parked = claimed is not None and claimed.state in ("sent", "parked")
+        return parked or bool(ends & {"sent", "superseded", "parked"})
 
     async def record_decision(self, ticket_id: UUID, revision: int, decision: Decision) -> None:
         """Keep the gate's decision; the first one of a revision stays."""

@@ -448,6 +448,26 @@ async def test_what_waits_as_one_kind_is_not_put_there_as_another(desk: Desk) ->
     assert await desk.outcome.open_item(waiting(ItemKind.HANDOFF)) == opened
 
 
+async def test_what_is_being_sent_is_put_on_no_queue_until_it_is_known_how_it_ends(desk: Desk) -> None:
+    await arm(desk)
+    await desk.router.admit(ticket())
+    await desk.outcome.claim(request_for())
+    with pytest.raises(TryLater):
+        await desk.second.open_item(waiting())
+    await desk.outcome.release_claim("1:1")
+    assert await desk.second.open_item(waiting()) is not None
+
+
+async def test_what_may_have_been_sent_waits_as_parked_alone(desk: Desk) -> None:
+    await arm(desk)
+    await desk.router.admit(ticket())
+    await desk.outcome.claim(request_for())
+    await desk.outcome.park("1:1")
+    assert await desk.second.open_item(waiting()) is None
+    assert await desk.outcome.open_item(replace(waiting(ItemKind.PARKED), key="1:1:parked")) is not None
+    assert await desk.second.open_item(waiting()) is None
+
+
 async def test_what_a_person_sent_is_found_again_as_their_item(desk: Desk) -> None:
     await desk.router.admit(ticket())
     opened = await desk.outcome.open_item(waiting())
