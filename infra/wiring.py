@@ -35,7 +35,7 @@ from infra.postgres.pool import Address, Pool, open_pool
 from infra.postgres.queue import PostgresQueue
 from infra.postgres.switch import PostgresSwitchTable
 from infra.scripted.conversations import ScriptedConversations
-from infra.scripted.failpoints import failing
+from infra.scripted.failpoints import failing, skewed
 from infra.scripted.ledger import ScriptedLedger
 from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import DatabaseRole, Settings, SettingsError
@@ -90,7 +90,7 @@ class Adapters:
     def __init__(self, settings: Settings, pools: Mapping[DatabaseRole, Pool]) -> None:
         self.settings = settings
         self.pools = pools
-        self.clock = SystemClock()
+        self.clock: Clock = skewed(SystemClock(), settings.failpoint)
         self.retrieval_threshold = settings.retrieval_threshold
         self.retrieval_limit = settings.retrieval_limit
         self.retrieval_timeout = settings.retrieval_timeout

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from infra.scripted.failpoints import KILLED, Failpoint, failing
+from infra.clock import SystemClock
+from infra.scripted.failpoints import KILLED, Failpoint, failing, skewed
 from infra.settings import SettingsError
 
 
@@ -49,3 +50,12 @@ def test_exit_ends_the_process_as_a_kill_would() -> None:
 def test_a_misspelt_one_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="SLUICE_FAILPOINT"):
         failing(Port(), text)
+
+
+def test_a_clock_may_be_wrong_by_so_many_seconds_and_nothing_else_is() -> None:
+    true = SystemClock()
+    wrong = skewed(true, "clock=-600")
+    assert abs((true.now() - wrong.now()).total_seconds() - 600) < 5
+    assert abs(true.monotonic() - wrong.monotonic()) < 5
+    assert skewed(true, None) is skewed(true, "claim:after=exit") is true
+    assert vars(failing(Port(), "clock=+600")) == {"calls": 0}
