@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from tests.adversarial.world import ALPHABET, Canary
 
 # Thousands of canaries are looked for at once: most have a shape that one pattern finds.
-_SHAPES = re.compile(rf"zq[{ALPHABET}]{{10}}|cus9\d{{3}}|w7\d{{4}}")
+_SHAPES = re.compile(rf"zq[{ALPHABET}]{{8}}|cus9\d{{3}}|w7\d{{4}}")
 _SHAPE_HERE = re.compile(rf"(?=({_SHAPES.pattern}))")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _SIGNS = re.compile(r"\\+[nrt]|[\W_]+")  # also the escapes of JSON

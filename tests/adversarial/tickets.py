@@ -157,7 +157,7 @@ def _wrapped(draft: _Draft) -> _Sent:
 
 def _buried(draft: _Draft) -> _Sent:
     """Below a long and harmless text."""
-    filler = "We were out with the tent again and the weather was lovely all week. " * 12
+    filler = "We were out with the tent again and the weather was lovely all week. " * 3
     return _api(draft, body=f"{filler}\n{draft.words}{draft.sign_off}")
 
 
