@@ -38,12 +38,12 @@ from schemas.topics import Topic, all_topics
 from tests.adversarial.leaks import Leak, squeezed
 from tests.adversarial.tickets import Door, Hostile, first_words, generate
 from tests.adversarial.verdict import PROMPT, Judge, Trace, Why, misdeeds
-from tests.adversarial.world import SEED, World, build
+from tests.adversarial.world import World, build
 from tests.conftest import _execute, _fresh_topics
 from tests.e2e.conftest import FIRST_PORT, ROOT, SHOP, Stack, eventually
 
-SETTLED_WITHIN = 300.0  # seconds
-LOCAL = 200  # tickets that the default, local models get, of another seed
+SETTLED_WITHIN = 400.0  # seconds
+LOCAL = 7  # every seventh ticket goes to the models that Sluice comes with, the others to those gone over
 NUMBER = "106540352242922"  # WhatsApp's id of the shop's number
 EDGE, WORKER, METRICS, MODEL, TRACES = (FIRST_PORT + 150 + place for place in range(5))
 HANDED = 8  # at a time
@@ -67,11 +67,10 @@ class Siege:
         assert run.returncode == 0, f"{arguments}: {run.returncode}\n{run.stdout}\n{run.stderr}"
 
     @contextmanager
-    def armed(self, **models: str) -> Iterator[None]:
+    def up(self, **models: str) -> Iterator[None]:
         """The stack with these models, until the end of the context."""
         self.command("up", **models)
         try:
-            self.command("switch", "auto", "--why", "adversarial tickets")
             yield
         finally:
             self.command("down")
@@ -232,10 +231,10 @@ def siege(
 def attack(siege: Siege, tickets: Sequence[Hostile], left: Aftermath) -> None:
     """Send them all, and wait until each has come to its end."""
     with httpx.Client(base_url=f"http://127.0.0.1:{EDGE}", timeout=30) as client:
-        for ticket in tickets[: len(first_words(siege.world))]:  # before those that build on them
+        for ticket in (ticket for ticket in tickets if ticket.attack == "none"):  # before those that build on them
             left.tickets[siege.send(ticket, client)] = ticket
         with ThreadPoolExecutor(HANDED) as pool:
-            rest = tickets[len(left.tickets) :]
+            rest = [ticket for ticket in tickets if ticket.attack != "none"]
             for ticket, known in zip(rest, pool.map(lambda ticket: siege.send(ticket, client), rest), strict=True):
                 left.tickets[known] = ticket
     _until_settled(siege, left)
@@ -340,22 +339,23 @@ COMPROMISED = {"MODEL_ROUTER": OBEDIENT, "MODEL_COMMODITY": OBEDIENT, "MODEL_FRO
 
 @pytest.fixture(scope="module")
 def obeyed(siege: Siege) -> Iterator[Aftermath]:
-    """All thousand, where every model that can be has gone over to the attackers."""
+    """Most of the thousand, where every model that can be has gone over to the attackers."""
     prompts: list[Mapping[str, Any]] = []
 
     def heard(asked: dict[str, Any]) -> str:
         prompts.append(asked)
         return obedient(asked)
 
-    tickets = (*first_words(siege.world), *generate(siege.world))
+    tickets = [ticket for ticket in generate(siege.world) if ticket.number % LOCAL]
     with serving(create_model(heard), MODEL):
-        yield laid_siege(siege, tickets, prompts, COMPROMISED)
+        yield laid_siege(siege, [*first_words(siege.world), *tickets], prompts, COMPROMISED)
 
 
 @pytest.fixture(scope="module")
 def local(siege: Siege, obeyed: Aftermath) -> Aftermath:
-    """Some more, of another seed, on the models that Sluice comes with; one stack, so one after the other."""
-    return laid_siege(siege, generate(siege.world, SEED + 7, LOCAL), [], {})
+    """The others, on the default, local models. One stack, so one run after the other."""
+    tickets = [ticket for ticket in generate(siege.world) if not ticket.number % LOCAL]
+    return laid_siege(siege, tickets, [], {})
 
 
 def laid_siege(
@@ -366,7 +366,9 @@ def laid_siege(
     with ExitStack() as around:
         around.enter_context(serving(create_receiver(), TRACES))
         spans = around.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{TRACES}"))
-        around.enter_context(siege.armed(**models))
+        around.enter_context(siege.up(**models))
+        if models:  # a new stack; armed once, it stays so
+            siege.command("switch", "auto", "--why", "adversarial tickets")
         attack(siege, tickets, left)
         bury(siege, left)
         gather(siege, left, prompts, spans)
