@@ -3,6 +3,8 @@
 import psycopg
 import pytest
 
+from infra.postgres.local import LocalPostgres
+
 TABLES = (
     "acknowledgement",
     "act",
@@ -24,7 +26,8 @@ TABLES = (
     "switch",
     "switch_log",
 )
-# s select, i insert, u update, d delete, t truncate; for insert and update, some of the columns count
+# s select, i insert, u update, d delete, t truncate, r references, g trigger, m maintain; for the first three and
+# references, some of the columns count
 MATRIX: dict[str, dict[str, str]] = {
     "edge": {},
     "gate": {},
@@ -132,7 +135,16 @@ CALLS: dict[str, set[str]] = {
     },
 }
 FOR_POLICIES = {"setting", "name_for_now"}
-LETTERS = {"s": "select", "i": "insert", "u": "update", "d": "delete", "t": "truncate"}
+LETTERS = {
+    "s": "select",
+    "i": "insert",
+    "u": "update",
+    "d": "delete",
+    "t": "truncate",
+    "r": "references",
+    "g": "trigger",
+    "m": "maintain",
+}
 
 
 @pytest.mark.parametrize("role", MATRIX)
@@ -172,11 +184,46 @@ def test_the_matrix_knows_every_table(shared_database: str) -> None:
         assert {name for (name,) in owner.execute(statement).fetchall()} == set(TABLES)
 
 
+@pytest.mark.parametrize("role", MATRIX)
+def test_a_role_may_look_at_no_sequence_and_hand_nothing_on(shared_database: str, role: str) -> None:
+    sequences = (
+        "select seqrelid::regclass::text from pg_sequence"
+        " where has_sequence_privilege(%s, seqrelid, 'usage, select, update')"
+    )
+    options = (
+        "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+        " and has_table_privilege(%s, oid, 'select with grant option, insert with grant option')"
+    )
+    with psycopg.connect(shared_database) as owner:
+        for statement in (sequences, options):
+            assert owner.execute(statement, (f"sluice_{role}",)).fetchall() == []
+
+
+def test_everybody_may_call_nothing_of_ours(shared_database: str) -> None:
+    statement = (
+        "select proname from pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner))) as acl"
+        " where proowner = 'sluice_owner'::regrole and acl.grantee = 0"
+    )
+    with psycopg.connect(shared_database) as owner:
+        assert owner.execute(statement).fetchall() == []
+
+
+@pytest.mark.parametrize("role", MATRIX)
+def test_a_role_makes_nothing_where_a_migration_ran(postgres: LocalPostgres, migrated: str, role: str) -> None:
+    """Asked of the migrated database itself: a copy has what its database was granted anew."""
+    statement = (
+        "select has_database_privilege(%s, %s, 'temporary, create'), has_schema_privilege(%s, 'public', 'create')"
+    )
+    with psycopg.connect(postgres.url(migrated)) as owner:
+        name = f"sluice_{role}"
+        assert owner.execute(statement, (name, migrated, name)).fetchone() == (False, False)
+
+
 def may(owner: psycopg.Connection, role: str, table: str) -> str:
     """The letters of what a role may do with a table, or with any of its columns."""
     granted = ""
     for letter, act in LETTERS.items():
-        check = "has_any_column_privilege" if letter in "siu" else "has_table_privilege"
+        check = "has_any_column_privilege" if letter in "siur" else "has_table_privilege"
         row = owner.execute(f"select {check}(%s, %s, %s)".encode(), (role, table, act)).fetchone()
         granted += letter if row and row[0] else ""
     return granted
