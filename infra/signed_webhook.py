@@ -86,7 +86,7 @@ def _reference(answer: bytes, key: str) -> str:
     """The `id` of the answer; the key where there is none."""
     try:
         told = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key
     reference = told.get("id") if isinstance(told, dict) else None
     return str(reference)[:200] if reference else key
