@@ -16,6 +16,8 @@ from infra.postgres.local import LocalPostgres
 from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
 from streams.ingress.serve import ChatOptions, EdgeOptions, serve_edge
+from tests.conftest import _fresh_topics
+from tests.integration.field import Field, working
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,14 @@ def shared_database(postgres: LocalPostgres, migrated: str) -> Iterator[str]:
         )
         yield postgres.url("test_shared")
         connection.execute("drop database test_shared with (force)")
+
+
+@pytest.fixture(scope="module")
+def field(kafka: str, shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+    """Conversations in the field, with one worker of every stage for all tests of a module."""
+    _fresh_topics(kafka)
+    with working(kafka, shared_database, tmp_path_factory.mktemp("field")) as found:
+        yield found
 
 
 CHAT_SECRET = "a secret of the tests, long enough to sign"
