@@ -406,7 +406,9 @@ class Settings(BaseSettings):
         "HELPDESK_WEBHOOK_URL", None, "Address of the helpdesk, where HELPDESK is webhook."
     )
     helpdesk_webhook_secret: SecretStr | None = _known(
-        "HELPDESK_WEBHOOK_SECRET", None, "Signing secret of Standard Webhooks (whsec_...), where HELPDESK is webhook."
+        "HELPDESK_WEBHOOK_SECRET",
+        None,
+        "Signing secret of Standard Webhooks (whsec_...), where HELPDESK is webhook; while it changes, old,new.",
     )
 
     helpdesk_find_url: str | None = _known(
@@ -425,7 +427,9 @@ class Settings(BaseSettings):
         "OUTCOME_WEBHOOK_URL", None, "Where every outcome is posted, signed. Unset: nowhere; read tickets.outcome."
     )
     outcome_webhook_secret: SecretStr | None = _known(
-        "OUTCOME_WEBHOOK_SECRET", None, "Signing secret of Standard Webhooks (whsec_...) for OUTCOME_WEBHOOK_URL."
+        "OUTCOME_WEBHOOK_SECRET",
+        None,
+        "Signing secret of Standard Webhooks (whsec_...) for OUTCOME_WEBHOOK_URL; while it changes, old,new.",
     )
 
     # Traces

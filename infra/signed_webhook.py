@@ -19,11 +19,14 @@ FIND_WITHIN = 5.0  # seconds
 
 
 class SignedWebhook:
-    """One receiver. 2xx is done; what else it answers is read as RFC 9110 means it. `name` stands in errors."""
+    """One receiver. 2xx is done; what else it answers is read as RFC 9110 means it. `name` stands in errors.
+
+    `secret` may be several, separated by commas: each signs, so that the receiver can change to another in its time.
+    """
 
     def __init__(self, client: httpx.AsyncClient, *, name: str, url: str, secret: str, clock: Clock) -> None:
         self._client, self._name, self._url, self._clock = client, name, url, clock
-        self._signer = Webhook(secret)
+        self._signers = [Webhook(each.strip()) for each in secret.split(",")]
 
     async def post(self, kind: str, key: str, data: Mapping[str, object], deadline: float) -> str:
         """Post one call; the receiver's reference, or the key where it gives none. `deadline` is in seconds.
@@ -67,7 +70,7 @@ class SignedWebhook:
         return {
             "webhook-id": key,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._signer.sign(key, now, body),
+            "webhook-signature": " ".join(signer.sign(key, now, body) for signer in self._signers),
         }
 
     def _judge(self, answer: Answer) -> None:

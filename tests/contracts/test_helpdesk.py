@@ -25,6 +25,7 @@ from schemas.outcome import Outcome, TicketSettled
 from schemas.resolution import Citation, Sentence
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OTHER = "whsec_b3RoZXIgb3RoZXIgb3RoZXIgb3RoZXI="
 URL = "http://helpdesk.example/webhook"
 TICKET = TicketReceived(
     ticket_id=ticket_id("api", "shop", "1"),
@@ -227,6 +228,15 @@ async def test_the_server_takes_only_what_is_signed(server: Any, change: dict[st
         assert (await client.post(URL, content=body, headers=headers)).status_code == 200
         assert (await client.post(URL, content=body, headers=headers | change)).status_code == 401
         assert (await client.post(URL, content='{"data":{}}', headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize("secrets", [f"{SECRET},{OTHER}", f"{OTHER}, {SECRET}"])
+async def test_while_a_secret_changes_the_receiver_may_hold_either(server: Any, secrets: str) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(server)) as client:
+        both = WebhookHelpdesk(client, url=URL, secret=secrets, clock=SystemClock(), find_url=URL)
+        assert await both.reply(reply(), 5.0) == await both.find("k:1", Channel.API)
+        with pytest.raises(Undeliverable):
+            await WebhookHelpdesk(client, url=URL, secret=OTHER, clock=SystemClock()).reply(reply("k:2"), 5.0)
 
 
 async def test_an_id_with_another_body_is_a_conflict(webhook: WebhookHelpdesk) -> None:
