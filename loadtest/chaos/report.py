@@ -1,5 +1,6 @@
 """What a chaos run comes to, as a document and as lines: pure, from its history and its verdict."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -21,6 +22,7 @@ def document(seed: int, history: History, verdict: Verdict, not_run: Mapping[str
         "began": history.began.isoformat(),
         "seconds": round((history.quiet_at - history.began).total_seconds(), 1),
         **counts,
+        "ends": ends(history),
         "faults": {
             name: {
                 "applied": len(times),
@@ -35,6 +37,16 @@ def document(seed: int, history: History, verdict: Verdict, not_run: Mapping[str
         "in_flight_highest": max((sample.in_flight or 0 for sample in history.samples), default=0),
         "breaches": [_plain(breach) for breach in verdict.breaches],
     }
+
+
+def ends(history: History) -> dict[str, int]:
+    """How many revisions ended in each way: what the verdict rests on."""
+    found = {
+        (seen.ticket_id, seen.revision): seen.outcome
+        for seen in history.seen
+        if seen.place.topic == Topic.OUTCOME and seen.outcome in TERMINAL and seen.ticket_id is not None
+    }
+    return dict(Counter(str(outcome) for outcome in found.values()))
 
 
 def _plain(breach: Breach) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from infra.postgres.local import PostgresFailed
 from loadtest.chaos.faults import FAULTS, Lane
 from loadtest.chaos.history import History
 from loadtest.chaos.oracle import Verdict, judge
-from loadtest.chaos.report import INVARIANTS, broken, document, rows, story
+from loadtest.chaos.report import INVARIANTS, broken, document, ends, rows, story
 from processors.errors import DependencyDown
 from sluice.chaos.apart.cases import CASES
 from sluice.chaos.run import Plan, Progress, run
@@ -168,6 +168,7 @@ def _show(plan: Plan, history: History, verdict: Verdict, not_run: dict[str, str
         console.print(verbatim(f"not applied: {told}", style="yellow"))
     counts = {name: value for name, value in vars(verdict).items() if name != "breaches"}
     show([counts], title="What the oracle counted", as_json=False)
+    console.print("ends:", ", ".join(f"{count} {end}" for end, count in sorted(ends(history).items())))
     for breach in verdict.breaches[:TOLD]:
         console.print(verbatim(f"\n{breach.invariant}: {breach.what}", style="bold red"))
         for line in story(history, breach):

@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from evals.dataset import Suite
+from evals.dataset import LabelledTicket, Suite
+from infra.wiring import POLICY
 from loadtest.chaos.history import Place, Produced
 from loadtest.chaos.schedule import Arrival
+from processors.policy import Policy
 from schemas.codec import encode
 from schemas.ingress import Channel, TicketReceived, ticket_id
+from schemas.router import Band
 from schemas.topics import MAX_TOPIC_BYTES, Topic
 
 PROVIDER, ACCOUNT = "chaos", "chaos"
@@ -38,8 +41,10 @@ class Driver:
                 "log_level": 2,
             }
         )
-        self._texts = [ticket.body for ticket in suite.split("train") if ticket.expected_band == "auto"]
-        self._others = [ticket.body for ticket in suite.split("train") if ticket.expected_band != "auto"]
+        policy = Policy.parse(POLICY.read_text(encoding="utf-8"))
+        tickets = [ticket for ticket in suite.split("train") if not ticket.thread]
+        self._texts = [ticket.body for ticket in tickets if _answerable(ticket, policy)]
+        self._others = [ticket.body for ticket in tickets if not _answerable(ticket, policy)]
         self._seed = seed
         self._lock = threading.Lock()
         self.acknowledged: list[Produced] = []
@@ -129,6 +134,14 @@ class Driver:
         producer.commit_transaction(20)
         for produced in written:
             self._note(produced)
+
+
+def _answerable(ticket: LabelledTicket, policy: Policy) -> bool:
+    """Whether it may be answered by itself, whoever asks: by the policy, and without a record of anybody's."""
+    intent = ticket.intent_label or ""
+    sources = [source.article_id for source in ticket.expected_sources]
+    facts = policy.facts_for(intent) or any(source.startswith("crm:") for source in sources)
+    return ticket.expected_band == "auto" and policy.intents.get(intent) is Band.AUTO and bool(sources) and not facts
 
 
 def _digest(ticket: TicketReceived) -> str:
