@@ -6,6 +6,7 @@ Usage: stock_faust.py BOOTSTRAP GROUP. It reads the bodies of `echo_worker.py`, 
 import asyncio
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ def build(bootstrap: str, group: str) -> faust.App:
         group,
         broker=f"aiokafka://{bootstrap}",
         store="memory://",
+        datadir=tempfile.mkdtemp(prefix="sluice-stock-"),
         broker_session_timeout=6.0,
         broker_heartbeat_interval=1.0,
         broker_commit_interval=0.5,
