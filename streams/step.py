@@ -280,7 +280,7 @@ async def _put_aside(
     """Put the original bytes on a retry topic, or on the dead topic, with what is known about why.
 
     Raises:
-        StageStops: not even that was possible, or too many tickets are dead.
+        StageStops: not even that was possible for minutes, or too many tickets are dead.
     """
     stage, reason = definition.stage, type(error).__name__
     tools.metrics.failed.labels(stage.value, reason).inc()
@@ -295,11 +295,24 @@ async def _put_aside(
     else:
         topic, counter = next_try.topic, tools.metrics.retried.labels(stage.value, next_try.topic)
     headers = told(record, origin, stage, reason)
-    try:
-        await _publish([Outgoing(topic, record.key, record.value, headers)], tools)
-    except Rejected as refused:
-        raise StageStops(f"{topic} refuses a message: {type(refused).__name__}") from refused
+    await _publish([Outgoing(topic, record.key, record.value, headers)], replace(tools, publish=_insisting(tools)))
     counter.inc()
+
+
+def _insisting(tools: Tools) -> Publish:
+    """Publish where there is nobody else: a topic that refuses is waited for, like any dependency that is down.
+
+    Nothing is committed behind the message, so its partition comes to a stop; every other one goes on.
+    """
+
+    async def insist(topic: str, key: str | bytes | None, event: Event | bytes | None, headers: Headers) -> object:
+        try:
+            return await tools.publish(topic, key, event, headers)
+        except Rejected as refused:
+            logger.error("%s refuses a message: %s", topic, type(refused).__name__)
+            raise DependencyDown(topic, "it refuses a message") from refused
+
+    return insist
 
 
 def told(record: Record, origin: Origin, stage: Stage, reason: str) -> Headers:

@@ -76,7 +76,8 @@ class Echo:
 
 
 async def main(bootstrap: str, group: str, log: Path, given: dict[str, str]) -> int:
-    limits = Limits(drain=float(given.get("drain", 20)))
+    sizes = {name: int(given[name]) for name in ("in_flight", "uncommitted", "ahead") if name in given}
+    limits = Limits(drain=float(given.get("drain", 20)), **sizes)
     read = read_ticket if given.get("read") == "ticket" else read_order
     definition = StageDefinition(Stage.ROUTER, (Input(Topic.INBOUND.value, read, Echo(log)),))
     brokers = Brokers(bootstrap, security_of(load_settings()))

@@ -239,10 +239,18 @@ async def test_an_output_that_is_too_large_makes_a_dead_letter() -> None:
     assert [sent.topic for sent in world.sent] == ["router.dead"]
 
 
-async def test_a_dead_letter_that_is_refused_stops_the_stage() -> None:
-    world = World(down=[Rejected("too large")])
-    with pytest.raises(StageStops):
+async def test_a_dead_topic_that_refuses_is_waited_for_and_counted() -> None:
+    world = World(down=[Rejected("too large")] * 2)
+    await step(RECORD, stage(raising(ZeroDivisionError())), world.tools())
+    assert [sent.topic for sent in world.sent] == ["router.dead"]
+    assert world.count("dependency_waits", stage="router", dependency="router.dead") == 2
+
+
+async def test_a_dead_topic_that_refuses_for_good_stops_the_stage() -> None:
+    world = World(down=[Rejected("too large")] * 9)
+    with pytest.raises(StageStops, match=r"router\.dead"):
         await step(RECORD, stage(raising(ZeroDivisionError())), world.tools())
+    assert (world.sent, world.count("dead", stage="router", reason="ZeroDivisionError")) == ([], 0)
 
 
 async def test_a_dead_letter_is_never_dead_again_and_keeps_what_it_died_of() -> None:
