@@ -1,6 +1,5 @@
 """One chaos run: traffic, faults lane by lane, quiet, and the history of it all."""
 
-import logging
 import random
 import threading
 import time
@@ -30,8 +29,6 @@ from sluice.suite import SHOP, open_suite
 QUIET_WITHIN = 240.0  # seconds after the faults until everything has to be settled
 FLUSH_WITHIN = 60.0
 OWN = 100_000  # numbers of the tickets that a lane's faults send: nobody else's
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,6 @@ def _lane(lane: str, order: Sequence[Turn], seconds: float, progress: Progress, 
             progress.applied.append(applied(turn.fault, APPLY[turn.fault], scene))
         except Exception as error:
             progress.failed.append(f"{turn.fault}: {type(error).__name__}: {error}")
-            logger.warning("%s could not be applied", turn.fault, exc_info=True)
         progress.now.pop(lane, None)
 
 

@@ -175,11 +175,12 @@ class World:
             )
 
     def restart_server(self, name: str, *, after: float = 0.0) -> None:
-        """End a scripted server as by kill -9, and start it again; what it remembered is gone."""
+        """End a scripted server as by kill -9, start it again, and wait for it; what it remembered is gone."""
         self.servers[name].kill()
         self.servers[name].wait(10)
         time.sleep(after)
         self.serve(name, self.words[name][5:])
+        _answering(f"{self.model}/v1/models" if name == "model" else f"{self.helpdesk}/deliveries")
 
     def tell(self, server: str, **faults: object) -> None:
         """Tell a scripted server how its next calls fail."""

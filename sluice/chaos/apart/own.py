@@ -206,7 +206,7 @@ def model_down_long(home: Path, say: Say) -> Finding:
         for _ in range(24):
             time.sleep(5.0)
             lag.append(Watch(made).lag()["resolution"])
-        made.serve("model", made.words["model"][5:])
+        made.restart_server("model")
         return f"away for 120 s; resolution was {max(lag)} tickets behind"
 
     finding = _case("model-down-long", act, Layout(workers(2)), home, say, minutes=2.5)
