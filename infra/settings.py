@@ -33,7 +33,9 @@ from pydantic_settings import (
 
 from processors.mail_token import ADDRESS
 from processors.queue import named_person
+from schemas.event import Stage
 from schemas.ingress import MAX_MESSAGE_BYTES, Channel
+from schemas.topics import EVERY_STAGE
 
 PREFIX = "SLUICE_"
 PROVIDERS = ("local", "scripted", "openai", "vllm")
@@ -72,6 +74,15 @@ class ModelPrice(BaseModel):
     model: str  # provider/name
     prompt: float = Field(ge=0)
     completion: float = Field(ge=0)
+
+
+class StageLimit(BaseModel):
+    """How many tickets one stage works on at the same time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: Stage
+    tickets: int = Field(gt=0)
 
 
 class MailSender(BaseModel):
@@ -134,6 +145,15 @@ def _price(text: object) -> object:
         raise ValueError("write a price as provider/name=PROMPT:COMPLETION, in dollars") from error
 
 
+def _stage_limit(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    stage, _, tickets = text.partition("=")
+    if stage not in set(EVERY_STAGE) or not tickets.isdecimal():
+        raise ValueError(f"write it as STAGE=NUMBER, with a stage of {', '.join(EVERY_STAGE)}")
+    return StageLimit(stage=Stage(stage), tickets=int(tickets))
+
+
 def _database(value: SecretStr) -> SecretStr:
     """Refuse what libpq cannot read, without repeating it: it may hold a password."""
     from psycopg import ProgrammingError  # here, as most of what reads settings needs no Postgres
@@ -173,6 +193,9 @@ ArticleUrl = Annotated[str, AfterValidator(_article_url)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
 ApiKeys = Annotated[tuple[Annotated[ApiKey, BeforeValidator(_key)], ...], NoDecode, BeforeValidator(_words)]
 StaffKeys = Annotated[tuple[Annotated[StaffKey, BeforeValidator(_staff_key)], ...], NoDecode, BeforeValidator(_words)]
+StageLimits = Annotated[
+    tuple[Annotated[StageLimit, BeforeValidator(_stage_limit)], ...], NoDecode, BeforeValidator(_words)
+]
 Prices = Annotated[tuple[Annotated[ModelPrice, BeforeValidator(_price)], ...], NoDecode, BeforeValidator(_words)]
 
 
@@ -293,6 +316,9 @@ class Settings(BaseSettings):
         description="Age at which the last look at the switch counts as unknown, in seconds: nothing is sent.",
     )
     max_in_flight: int = Field(64, gt=0, description="Tickets a stage works on at the same time.")
+    max_in_flight_of: StageLimits = Field(
+        (), description="The same for single stages as STAGE=NUMBER, by commas, such as resolution=16,outcome=8."
+    )
     session_timeout: float = Field(
         15.0, ge=6, le=300, description="Silence after which a worker loses its partitions to others, in seconds."
     )
@@ -541,6 +567,11 @@ class Settings(BaseSettings):
     def mail_account(self) -> str:
         """What names every mail ticket and conversation: the first own address. Changing it renames them."""
         return self.email_mailboxes[0].lower() if self.email_mailboxes else "mail"
+
+    def in_flight_of(self, stage: Stage) -> int:
+        """How many tickets a stage works on at the same time; of two settings for it, the last one."""
+        own = {limit.stage: limit.tickets for limit in self.max_in_flight_of}
+        return own.get(stage, self.max_in_flight)
 
     def price_of(self, model: str) -> ModelPrice | None:
         """The price of `provider/name`; local and scripted models are free, None is an unknown price."""

@@ -50,7 +50,7 @@ def worker(
     options = WorkerOptions(
         bootstrap=brokers,
         switch_staleness=settings.switch_staleness,
-        limits=Limits(in_flight=settings.max_in_flight),
+        limits_of={found: Limits(in_flight=settings.in_flight_of(found)) for found in stages},
         slot=slot,
         session_timeout=settings.session_timeout,
         group_prefix=settings.group_prefix,

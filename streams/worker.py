@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import uvloop
@@ -124,6 +124,7 @@ class WorkerOptions:
     bootstrap: Address  # Kafka
     switch_staleness: float = 5.0  # seconds
     limits: Limits = field(default_factory=Limits)
+    limits_of: Mapping[Stage, Limits] = field(default_factory=dict)  # where a stage has its own
     slot: str | None = None  # this worker's place, for static group membership
     session_timeout: float = 15.0  # seconds until a worker that says nothing loses its partitions
     health_port: int | None = None  # where /livez, /readyz and /metrics are served; None: nowhere, 0: any free port
@@ -207,7 +208,7 @@ async def _run(
             tracer=options.tracer,
         )
         definitions = [layer(parts, switch, metrics) for stage, layer in LAYERS.items() if stage in stages]
-        apps = [build(definition, around) for definition in definitions]
+        apps = [build(found, replace(around, limits=_limits(found.stage, options))) for found in definitions]
         bounds = Bounds(session=options.session_timeout, switch=options.switch_staleness)
         health = Health(parts.clock, metrics, members=apps, switch_age=switch.age, bounds=bounds)
         async with health.watching():
@@ -216,6 +217,10 @@ async def _run(
                     port = stack.enter_context(serve_health(options.health_host, options.health_port, health))
                     options.listening(port)
                 return await operate([*services, _lag(definitions, options, parts.clock, metrics)], apps)
+
+
+def _limits(stage: Stage, options: WorkerOptions) -> Limits:
+    return options.limits_of.get(stage, options.limits)
 
 
 def _lag(definitions: Sequence[StageDefinition], options: WorkerOptions, clock: Clock, metrics: Metrics) -> LagReader:

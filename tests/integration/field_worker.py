@@ -132,13 +132,17 @@ def main(folder: Path) -> int:
     settings = load_settings()
     options = WorkerOptions(
         bootstrap=bootstrap(settings),
-        limits=Limits(in_flight=settings.max_in_flight, drain=2.0),
+        limits_of={stage: Limits(in_flight=settings.in_flight_of(stage), drain=2.0) for stage in STAGES},
         slot="0",
         session_timeout=6.0,
         health_port=0,
-        listening=lambda port: (folder / f"port-{os.getpid()}").write_text(str(port)) and None,
+        listening=lambda port: _listening(folder, port),
     )
     return run(STAGES, options, lambda: parts(settings, folder))
+
+
+def _listening(folder: Path, port: int) -> None:
+    (folder / f"port-{os.getpid()}").write_text(str(port))
 
 
 if __name__ == "__main__":

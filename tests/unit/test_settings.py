@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.settings import ApiKey, SettingsError, example, load_settings
+from schemas.event import Stage
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
@@ -144,6 +145,17 @@ def test_a_role_connects_as_its_own_login_without_the_owners_password() -> None:
     assert load_settings({}).database_url_for("edge", owner) == "postgresql://sluice_edge@db:5432/sluice?host=/run"
     given = load_settings({"DATABASE_URL_EDGE": "postgresql://e@db/s"})
     assert given.database_url_for("edge", owner) == "postgresql://e@db/s"
+
+
+def test_a_stage_has_its_own_limit_where_one_is_set() -> None:
+    settings = load_settings({"SLUICE_MAX_IN_FLIGHT": "32", "SLUICE_MAX_IN_FLIGHT_OF": "resolution=16, outcome=8"})
+    assert [settings.in_flight_of(stage) for stage in (Stage.RESOLUTION, Stage.OUTCOME, Stage.GATE)] == [16, 8, 32]
+
+
+@pytest.mark.parametrize("value", ["drafting=3", "outcome", "outcome=0", "outcome=many"])
+def test_a_limit_of_no_stage_names_the_setting(value: str) -> None:
+    with pytest.raises(SettingsError, match="SLUICE_MAX_IN_FLIGHT_OF"):
+        load_settings({"SLUICE_MAX_IN_FLIGHT_OF": value})
 
 
 def test_prices_are_known_for_local_models_and_unknown_where_not_given() -> None:
