@@ -111,7 +111,7 @@ def _lane(lane: str, order: Sequence[Turn], seconds: float, progress: Progress, 
         progress.now[lane] = turn.fault
         try:
             progress.applied.append(applied(turn.fault, APPLY[turn.fault], scene))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  another lane's fault may stand in its way: then it was not applied
             progress.failed.append(f"{turn.fault}: {type(error).__name__}: {error}")
         progress.now.pop(lane, None)
 
