@@ -107,6 +107,7 @@ class World:
             start_new_session=True,
         )
         log.close()
+        assert worker.process.stdout is not None
         told = threading.Thread(target=_listen, args=(worker, worker.process.stdout), daemon=True)
         told.start()
 
@@ -211,11 +212,12 @@ class World:
         return AdminClient({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0})
 
 
-def _listen(worker: Worker, out: IO[bytes] | None) -> None:
+def _listen(worker: Worker, out: IO[bytes]) -> None:
     """Learn the port from the first line; read on, or the pipe would fill."""
-    for line in out or ():
-        with suppress(ValueError, KeyError):
-            worker.port = json.loads(line)["port"]
+    with out:
+        for line in out:
+            with suppress(ValueError, KeyError):
+                worker.port = json.loads(line)["port"]
 
 
 @dataclass(frozen=True)
