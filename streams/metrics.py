@@ -87,6 +87,9 @@ class Metrics:
 
         # The switch
         self.switch_epoch = gauge("switch_epoch", "Offset of the newest switch record read, -1 before the first.")
+        self.switch_seen_at = gauge(
+            "switch_seen_at_seconds", "When the newest switch record was read, in Unix time; 0 before the first."
+        )
         self.switch_age = gauge("switch_age_seconds", "Time since the switch was last known to be up to date.")
         self.switch_ignored = counter("switch_ignored", "Switch records that were ignored, such as a blind arming.")
         self.switch_unreadable = counter("switch_unreadable", "Switch records not understood: they mean everything.")

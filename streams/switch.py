@@ -173,6 +173,7 @@ class SwitchReader(Service):
             self._metrics.switch_unreadable.inc()
             logger.error("switch record %d is not understood, and means everything", offset)
         self._board, verdict = apply(self._board, heard.record, offset)
+        self._metrics.switch_seen_at.set(self._clock.now().timestamp())
         if not verdict.applied:
             self._metrics.switch_ignored.inc()
         logger.info("switch record %d: %s", offset, verdict.why)
