@@ -1,16 +1,18 @@
 """What a drill's stops and claims come to; pure.
 
-Times are the database's, under whose locks a claim and a stop exclude each other.
+Times are the database's, under whose locks a claim and a stop exclude each other. When somebody asked for a stop is
+told by the asker's clock, brought to the database's.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from loadtest.measure import Spread, spread
 
 BAR = 40  # columns of the longest bar
-EDGES = (0, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)  # milliseconds
+EDGES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)  # milliseconds
+BUSY = timedelta(milliseconds=100)  # a stop was under load when a claim was granted this shortly before it
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Found:
     """What a drill measured."""
 
     stops: int
+    under_load: int  # of these, with a claim in the tenth of a second before: the others measure nothing
     claims: int
     sent_after_stop: int  # claims granted behind a fence: 0, always
     last_claim_ms: Spread  # of each stop: its last claim after the asking, minus the asking; 0: none
@@ -46,6 +49,7 @@ def measure(stops: Sequence[Stop], claims: Iterable[Claim]) -> Found:
     times = sorted(claim.at for claim in claims)
     return Found(
         stops=len(stops),
+        under_load=sum(any(stop.asked_at - BUSY <= at < stop.asked_at for at in times) for stop in stops),
         claims=len(times),
         sent_after_stop=sum(len(behind(stop, times)) for stop in stops),
         last_claim_ms=spread(last_claims(stops, times)),
@@ -68,7 +72,45 @@ def last_claims(stops: Sequence[Stop], times: Sequence[datetime]) -> list[float]
 
 
 def _ms(later: datetime, earlier: datetime) -> float:
-    return (later - earlier).total_seconds() * 1000
+    return round((later - earlier).total_seconds() * 1000, 3)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a worker's metrics said of the switch, when they were asked."""
+
+    epoch: int
+    at: datetime  # when the answer came
+    seen_at: datetime | None = None  # when the worker read that record, by its own clock; None: it doesn't say
+
+
+def reached(glances: Sequence[Glance], offset: int, asked_at: datetime) -> float | None:
+    """Milliseconds until a worker knew of the record at an offset; None: it never said so.
+
+    What the worker says itself counts where it is possible: its clock may be another host's.
+    """
+    glance = next((glance for glance in glances if glance.epoch >= offset), None)
+    if glance is None:
+        return None
+    exact = glance.epoch == offset and glance.seen_at is not None and asked_at <= glance.seen_at <= glance.at
+    return _ms(glance.seen_at if exact and glance.seen_at else glance.at, asked_at)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of replies that were approved before a stop."""
+
+    approved: int
+    sent: int
+    suggested: int  # a person's drafts now
+    lost: int  # neither
+    both: int  # sent, and a draft beside it
+
+
+def fate(approved: Iterable[str], sent: Iterable[str], suggested: Iterable[str]) -> Fate:
+    """Count replies by their conversations."""
+    all_, out, kept = set(approved), set(sent), set(suggested)
+    return Fate(len(all_), len(out & all_), len(kept & all_), len(all_ - out - kept), len(out & kept & all_))
 
 
 def histogram(values: Sequence[float]) -> list[str]:
