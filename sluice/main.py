@@ -36,7 +36,7 @@ COMMANDS: Mapping[str, Place] = {
     "trace": Place("trace", "trace", LOOK, "Show a ticket's whole way, with times and decisions."),
     "loadtest": Place("loadtest", "app", LOOK, "Send a day of tickets and measure what comes out."),
     "chaos": Place("chaos.command", "chaos", LOOK, "Break everything by a seed, and let the oracle say what held."),
-    "drill": Place("drill.command", "drill", LOOK, "Stop and arm a scope of its own under load: how fast does a stop stop?"),
+    "drill": Place("drill.command", "drill", LOOK, "Stop and arm a scope of its own under load, and time it."),
     "dead": Place("dead", "app", LOOK, "Dead letters: list them, show one, redrive them."),
     "eval": Place("eval", "evaluate", LOOK, "Run a labelled suite through the whole path, in this process."),
     "doctor": Place("doctor", "doctor", LOOK, "Say what is reachable, which versions run, and what to fix."),
