@@ -17,9 +17,10 @@ from typer.testing import CliRunner, Result
 from infra.daemon import Daemon
 from infra.kafka.local import LocalKafka
 from infra.postgres.local import LocalPostgres
-from infra.settings import load_settings
+from infra.settings import as_role, load_settings
 from processors.switch import Board
 from schemas.control import Scope, SwitchState
+from sluice import switch_paths
 from sluice.drill.cases import run_case
 from sluice.drill.relay import Relay, to_port
 from sluice.drill.world import Site
@@ -82,6 +83,27 @@ def test_nothing_is_claimed_behind_a_stop_and_the_drill_leaves_nothing(armed: di
     assert (found["stops"], found["sent_after_stop"], found["in_flight"]) == (5, 0, [])
     assert found["claims"] > 32
     assert (left(database), states(armed)) == (0, AS_IT_WAS)
+
+
+def test_a_claim_that_obeys_no_stop_is_found(armed: dict[str, str], database: str) -> None:
+    with psycopg.connect(database) as owner:
+        owner.execute("set role sluice_owner")
+        owner.execute(
+            "create or replace function stopping_scope(p_channel text, p_intent text, p_customer text)"
+            " returns text language sql as 'select null::text'"
+        )
+    done = drill(armed, "--flips", "1", "--claimers", "2", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["sent_after_stop"] > 0) == (1, True)
+    assert (left(database), states(armed)) == (0, AS_IT_WAS)
+
+
+@pytest.mark.parametrize("role", ["edge", "router", "outcome", "people"])
+def test_a_stop_outlasts_a_claimer_that_stands_still(database: str, role: str) -> None:
+    with psycopg.connect(as_role(database, f"sluice_{role}")) as connection:
+        query = "select extract(epoch from current_setting('idle_in_transaction_session_timeout')::interval)"
+        row = connection.execute(query).fetchone()
+    assert row is not None
+    assert 0 < row[0] < switch_paths.WITHIN
 
 
 def test_where_everything_is_stopped_nothing_is_armed(places: dict[str, str], database: str) -> None:
