@@ -23,6 +23,7 @@ from sluice.chaos.run import Plan, Progress, run
 from sluice.chaos.world import WorldFailed
 from sluice.terminal import DOWN, USAGE, WRONG, AsJson, aside, console, fail, print_json, show, verbatim
 
+INTERRUPTED = 130  # as a shell says it of Ctrl-C
 TOLD = 5  # breaches whose tickets' whole history is printed
 KNOWN = {fault.name: fault for fault in FAULTS}
 
@@ -108,9 +109,15 @@ def _common(plan: Plan, out: Path, as_json: bool) -> dict[str, Any]:
     thread = threading.Thread(target=work)
     with Live(console=screen, refresh_per_second=2, transient=True) as live:
         thread.start()
-        while thread.is_alive():
-            live.update(_now(plan, progress))
-            thread.join(0.5)
+        try:
+            while thread.is_alive():
+                live.update(_now(plan, progress))
+                thread.join(0.5)
+        except KeyboardInterrupt:
+            screen.print("› stopping; once more leaves the world running")
+            progress.over.set()
+            thread.join()
+            raise typer.Exit(INTERRUPTED) from None
     if isinstance(result[0], BaseException):
         raise result[0]
     history = result[0]

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 from confluent_kafka import KafkaException
 
-from infra.kafka.history import entries
+from infra.kafka.reader import Reader
 from loadtest.chaos.faults import lanes
 from loadtest.chaos.history import Applied, History
 from loadtest.chaos.schedule import Turn, arrivals, turns
-from processors.errors import DependencyDown
+from schemas.codec import Undecodable, decode
 from schemas.outcome import TERMINAL, TicketSettled
 from schemas.topics import Topic
 from sluice.chaos.drive import Driver
@@ -50,6 +51,7 @@ class Progress:
     driver: Driver | None = None
     applied: list[Applied] = field(default_factory=list)
     now: dict[str, str] = field(default_factory=dict)  # lane → the fault that is on
+    over: threading.Event = field(default_factory=threading.Event)  # no more tickets and faults, and nobody waits
     failed: list[str] = field(default_factory=list)  # faults that could not be applied or taken back, and why
 
 
@@ -72,11 +74,11 @@ def run(plan: Plan, home: Path, progress: Progress, say: Say) -> History:
 def observe(made: World, plan: Plan, acts: Mapping[str, Act], progress: Progress, say: Say) -> History:
     """Send a plan's tickets while hands act side by side, wait for quiet, and read what happened."""
     driver = progress.driver = Driver(made.kafka.bootstrap, open_suite(SHOP), plan.seed)
-    watch, over, watched = Watch(made), threading.Event(), threading.Event()
+    watch, watched = Watch(made), threading.Event()
     began = datetime.now(UTC)
     progress.began = time.monotonic()
     tickets = arrivals(plan.seed, plan.minutes * 60, plan.rate)
-    traffic = threading.Thread(target=driver.run, args=(tickets, over))
+    traffic = threading.Thread(target=driver.run, args=(tickets, progress.over))
     looking = threading.Thread(target=watch.run, args=(watched,), daemon=True)
     hands = [
         threading.Thread(
@@ -86,17 +88,14 @@ def observe(made: World, plan: Plan, acts: Mapping[str, Act], progress: Progress
     ]
     for thread in (looking, traffic, *hands):
         thread.start()
-    try:
-        for thread in (traffic, *hands):
-            thread.join()
-    finally:
-        over.set()
+    for thread in (traffic, *hands):
+        thread.join()
     settled_world(made)
     say("the faults are over; waiting for quiet")
     left = driver.flush(FLUSH_WITHIN)
     if left:
         say(f"{left} deliveries are not acknowledged: promised to nobody")
-    _quiet(made, driver, watch)
+    _quiet(made, driver, watch, progress.over)
     watched.set()
     looking.join(10)
     return read_history(made, driver, watch, tuple(progress.applied), began, datetime.now(UTC))
@@ -105,8 +104,7 @@ def observe(made: World, plan: Plan, acts: Mapping[str, Act], progress: Progress
 def _lane(lane: str, order: Sequence[Turn], seconds: float, progress: Progress, scene: Scene) -> None:
     """Apply one fault after the other until the time is over."""
     for turn in order:
-        time.sleep(turn.gap)
-        if time.monotonic() - progress.began > seconds:
+        if progress.over.wait(turn.gap) or time.monotonic() - progress.began > seconds:
             return
         progress.now[lane] = turn.fault
         try:
@@ -123,21 +121,24 @@ def applied(fault: str, apply: Apply, scene: Scene) -> Applied:
     return Applied(fault, begin, datetime.now(UTC), detail)
 
 
-def _quiet(made: World, driver: Driver, watch: Watch) -> None:
+def _quiet(made: World, driver: Driver, watch: Watch, over: threading.Event) -> None:
     """Wait until everything is settled and no stage is behind, or for as long as a run may take."""
-    deadline = time.monotonic() + QUIET_WITHIN
-    while time.monotonic() < deadline:
-        try:
-            if not any(watch.lag().values()) and not _unsettled(made, driver):
-                return
-        except (KafkaException, TimeoutError, DependencyDown):
-            pass
-        time.sleep(1.0)
-
-
-def _unsettled(made: World, driver: Driver) -> bool:
     wanted = {record.ticket_id for record in driver.acknowledged if record.ticket_id is not None}
-    for entry in entries(made.kafka.bootstrap, (Topic.OUTCOME.value,), None):
-        if isinstance(entry.event, TicketSettled) and entry.event.outcome in TERMINAL:
-            wanted.discard(entry.event.ticket_id)
-    return bool(wanted)
+    deadline = time.monotonic() + QUIET_WITHIN
+    with Reader(made.kafka.bootstrap, [Topic.OUTCOME]) as reader:
+        while time.monotonic() < deadline and not over.is_set():
+            wanted -= {ticket for record in reader.poll(1.0, 5000) if (ticket := _settled(record.value)) is not None}
+            try:
+                if not wanted and not any(watch.lag().values()):
+                    return
+            except (KafkaException, TimeoutError):
+                continue
+
+
+def _settled(value: bytes | None) -> UUID | None:
+    """The ticket that a record of `tickets.outcome` ends."""
+    try:
+        event = decode(TicketSettled, value)
+    except Undecodable:
+        return None
+    return event.ticket_id if event.outcome in TERMINAL else None
