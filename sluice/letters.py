@@ -109,10 +109,16 @@ def _came(entry: Entry) -> datetime:
     return received if isinstance(received, datetime) else entry.record.at
 
 
+def _died(entry: Entry) -> tuple[datetime, str, int, int]:
+    record = entry.record
+    return record.at, record.topic, record.partition, record.offset
+
+
 def copies(letters: Iterable[Entry]) -> Mapping[str, str]:
     """The letters that a worker wrote again after a crash, each with the first one of the same message; by place."""
     first: dict[Place, str] = {}
-    found = ((place_of(entry), first.setdefault(origin_of(entry), place_of(entry))) for entry in letters)
+    ordered = sorted(letters, key=_died)  # whichever way they are found, the same one goes
+    found = ((place_of(entry), first.setdefault(origin_of(entry), place_of(entry))) for entry in ordered)
     return {place: original for place, original in found if place != original}
 
 

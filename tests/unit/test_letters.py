@@ -125,6 +125,11 @@ def test_a_message_that_died_twice_goes_once() -> None:
     assert copies([*twice, died("router.dead/0@7", "tickets.inbound/1@31")]) == {"router.dead/0@6": "router.dead/0@5"}
 
 
+def test_which_of_two_copies_goes_does_not_depend_on_how_they_are_found() -> None:
+    twice = [died(place, "tickets.inbound/1@30") for place in ("router.dead/2@9", "router.dead/0@10")]
+    assert copies(twice) == copies(reversed(twice)) == {"router.dead/2@9": "router.dead/0@10"}
+
+
 @pytest.mark.parametrize(
     ("wanted", "taken"),
     [
