@@ -117,7 +117,7 @@ class Field:
     def shown(self, text: str) -> list[dict[str, Any]]:
         """What the model was shown of tickets with this text in their question."""
         path = self.folder / "shown.jsonl"
-        lines = map(json.loads, path.read_text().splitlines()) if path.exists() else iter(())
+        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return [line for line in lines if text in line["question"]]
 
     # -- in
@@ -177,7 +177,7 @@ class Field:
 
     def items(self, ticket: TicketReceived) -> list[tuple[str, UUID]]:
         """Kind and id of a ticket's items on the people's queue."""
-        return self.rows("select kind, item_id from item where ticket_id = %s", ticket.ticket_id)  # type: ignore[return-value]
+        return self.rows("select kind, item_id from item where ticket_id = %s", ticket.ticket_id)
 
     def admitted(self, ticket: TicketReceived) -> bool:
         """Whether the router has given it its revision."""
@@ -231,6 +231,7 @@ def working(bootstrap: str, database: str, folder: Path) -> Iterator[Field]:
             "SMTP_SECURITY": "none",
             "MAIL_FROM": "Shop <support@shop.example>",
             "SLUICE_MAIL_SECRET": SECRET,
+            "SLUICE_MAX_IN_FLIGHT_OF": "resolution=3",
             "COLUMNS": "400",
         }
         found = Field(environ, bootstrap, database, folder, server, outcomes)
