@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import httpx
 import psycopg
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
@@ -24,11 +25,13 @@ from schemas.control import SwitchState
 from schemas.event import Stage
 from schemas.topics import MAX_TOPIC_BYTES, dead_topic
 from sluice.chaos.drive import Driver
-from sluice.chaos.world import SESSION, Worker, World
+from sluice.chaos.world import SESSION, Worker, World, WorldFailed
 
 BEYOND = SESSION + 3.0  # seconds: longer than a session
-STRUCK_WITHIN = 25.0  # seconds a failpoint has to be reached
+STRUCK_WITHIN = 45.0  # seconds a worker has to start and to reach a failpoint
+EVERY = 1.0  # seconds between two looks whether it has
 FAULTY_CALLS = 30  # of the model, at most
+REFUSING = dead_topic(Stage.ROUTER)  # the topic that is made to take nothing
 
 
 @dataclass
@@ -72,31 +75,49 @@ def _term(scene: Scene) -> str:
     return f"{worker.name} ended with {code} after {time.monotonic() - began:.1f} s"
 
 
-def _failpoint(text: str) -> Apply:
-    """A worker that meets a failpoint with its next tickets."""
+class NotReached(Exception):
+    """A failpoint was not met, so nothing was broken: the fault does not count as applied."""
+
+
+def _failpoint(text: str, *, lasts: float = 0.0) -> Apply:
+    """A worker that meets a failpoint; tickets are sent until it does. `lasts`: seconds until the harm is done."""
 
     def apply(scene: Scene) -> str:
         worker = scene.worker()
         with scene.world.hold(worker):
             scene.world.stop(worker)
-            scene.world.start(worker, SLUICE_FAILPOINT=text)
-            deadline = time.monotonic() + STRUCK_WITHIN
-            while worker.alive and time.monotonic() < deadline:
-                time.sleep(0.1)
-            struck = not worker.alive
-            scene.world.stop(worker, signal.SIGKILL)
-        return f"{worker.name}: {text}" + ("" if struck or "exit" not in text else ", not reached")
+            try:
+                _until_struck(scene, worker, text)
+            except NotReached:
+                scene.world.stop(worker, signal.SIGKILL)
+                raise
+            if text.endswith("=exit"):
+                scene.world.stop(worker, signal.SIGKILL)  # it is ending
+            time.sleep(lasts)
+        return f"{worker.name}: {text}"
 
     return apply
 
 
-def _exception(scene: Scene) -> str:
-    worker = scene.worker()
-    with scene.world.hold(worker):
-        scene.world.stop(worker)
-        scene.world.start(worker, SLUICE_FAILPOINT="admit:before=raise")
-        time.sleep(STRUCK_WITHIN / 2)
-    return f"{worker.name}: admit raised"
+def _until_struck(scene: Scene, worker: Worker, text: str) -> None:
+    """Run a worker with a failpoint until its log says that it struck: it may also end of another lane's fault.
+
+    Raises:
+        NotReached: it did not strike in time.
+    """
+    log = scene.world.home / f"{worker.name}.log"
+    known = log.stat().st_size if log.exists() else 0
+    deadline = time.monotonic() + STRUCK_WITHIN
+    while time.monotonic() < deadline:
+        if not worker.alive:
+            scene.world.start(worker, SLUICE_FAILPOINT=text)
+        elif worker.port is not None:
+            (number,) = scene.numbers(1)
+            scene.driver.send(scene.driver.ticket(number, number))
+        time.sleep(EVERY)
+        if f"failpoint {text}".encode() in log.read_bytes()[known:]:
+            return
+    raise NotReached(f"{worker.name} did not meet {text} in {STRUCK_WITHIN:.0f} s")
 
 
 def _pause(scene: Scene) -> str:
@@ -275,15 +296,21 @@ def _poison(scene: Scene) -> str:
 
 
 def _dead_refused(scene: Scene) -> str:
-    topic = dead_topic(Stage.ROUTER)
-    _limit(scene.world, topic, 1)
-    scene.driver.put(scene.dice.randbytes(300), b"refused-%d" % scene.number)
-    time.sleep(8.0)
-    _limit(scene.world, topic, MAX_TOPIC_BYTES)
-    return f"{topic} took nothing for 8 s"
+    _limit(scene.world, REFUSING, 1)
+    try:
+        scene.driver.put(scene.dice.randbytes(300), b"refused-%d" % scene.number)
+        time.sleep(8.0)
+    finally:
+        _limit(scene.world, REFUSING, MAX_TOPIC_BYTES)
+    return f"{REFUSING} took nothing for 8 s"
 
 
 def _limit(world: World, topic: str, size: int) -> None:
+    """Set the size of the largest message a topic takes.
+
+    Raises:
+        WorldFailed: Kafka did not take it, tried again and again.
+    """
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for _ in range(20):
@@ -291,8 +318,9 @@ def _limit(world: World, topic: str, size: int) -> None:
             for future in world.admin_client.incremental_alter_configs([resource]).values():
                 future.result(10)
             return
-        except Exception:  # noqa: BLE001  the broker may be away at this moment, by another fault
+        except (KafkaException, TimeoutError):  # the broker may be away at this moment, by another fault
             time.sleep(1.0)
+    raise WorldFailed(f"{topic} could not be told to take {size} bytes")
 
 
 def _duplicates(scene: Scene) -> str:
@@ -359,10 +387,10 @@ APPLY: Mapping[str, Apply] = {
     "crash-admitted": _failpoint("admit:after=exit"),
     "crash-item": _failpoint("open_item:after=exit"),
     "worker-term": _term,
-    "unexpected-exception": _exception,
+    "unexpected-exception": _failpoint("admit:before=raise"),
     "worker-paused": _pause,
     "rebalance-storm": _storm,
-    "loop-blocked": _failpoint(f"admit:after=block:{BEYOND:.0f}"),
+    "loop-blocked": _failpoint(f"admit:after=block:{BEYOND:.0f}", lasts=BEYOND + 2.0),
     "telemetry-black-hole": _black_hole,
     "broker-kill": _broker_kill,
     "broker-paused": _broker_pause(BEYOND),
@@ -396,7 +424,12 @@ APPLY: Mapping[str, Apply] = {
 
 
 def settled_world(world: World) -> None:
-    """Take back whatever a fault that was broken off may have left."""
+    """Take back whatever a fault that was broken off may have left.
+
+    Raises:
+        WorldFailed: it could not be.
+    """
     for server, faults in ((world.model, {"name": "none", "times": 0}), (world.helpdesk, {"status": 200, "times": 0})):
         with suppress(httpx.HTTPError):
             world.tell(server, **faults)
+    _limit(world, REFUSING, MAX_TOPIC_BYTES)
