@@ -1,6 +1,7 @@
 """`sluice chaos`: break everything by a seed, and let the oracle say what held."""
 
 import json
+import signal
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -62,6 +63,7 @@ def chaos(
     apart = [name for name in chosen if KNOWN[name].lane is Lane.APART]
     if apart and len(chosen) > 1:
         fail(f"{apart[0]} has a world of its own: name it alone", USAGE)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does, so that nothing is left running
     try:
         found = (
             _apart(apart[0], out, as_json)

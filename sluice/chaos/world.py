@@ -94,7 +94,12 @@ class World:
     # -- workers
 
     def start(self, worker: Worker, **more: str) -> None:
-        """Start a worker process; `more` is added to its environment for this once."""
+        """Start a worker process, unless the world closes; `more` is added to its environment for this once."""
+        with self.lock:
+            if not self.closing.is_set():
+                self._start(worker, more)
+
+    def _start(self, worker: Worker, more: Mapping[str, str]) -> None:
         log = (self.home / f"{worker.name}.log").open("ab")
         words = [sys.executable, "-m", "sluice.main", "worker", worker.stages, "--port", "0", "--json"]
         worker.port = None
@@ -132,7 +137,7 @@ class World:
         try:
             yield worker
         finally:
-            if not worker.alive and not self.closing.is_set():
+            if not worker.alive:
                 self.start(worker)
             worker.held = False
 
@@ -168,9 +173,11 @@ class World:
     # -- the others
 
     def serve(self, name: str, words: Sequence[str]) -> None:
-        """Start a scripted server, `sluice scripted NAME ...`."""
+        """Start a scripted server, `sluice scripted NAME ...`, unless the world closes."""
         self.words[name] = [sys.executable, "-m", "sluice.main", "scripted", name, *words]
-        with (self.home / f"{name}.log").open("ab") as log:
+        with self.lock, (self.home / f"{name}.log").open("ab") as log:
+            if self.closing.is_set():
+                return
             self.servers[name] = subprocess.Popen(
                 self.words[name], env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
@@ -181,19 +188,24 @@ class World:
         self.servers[name].wait(10)
         time.sleep(after)
         self.serve(name, self.words[name][5:])
-        _answering(f"{self.model}/v1/models" if name == "model" else f"{self.helpdesk}/deliveries")
+        if not self.closing.is_set():
+            _answering(f"{self.model}/v1/models" if name == "model" else f"{self.helpdesk}/deliveries")
 
     def tell(self, server: str, **faults: object) -> None:
         """Tell a scripted server how its next calls fail."""
         httpx.put(f"{server}/faults", json=faults, timeout=5).raise_for_status()
 
     def revive_kafka(self) -> None:
-        """Start the broker, or those that are missing, again at their old addresses."""
-        _brokers(self.home, self.layout)
+        """Start the broker, or those that are missing, again at their old addresses, unless the world closes."""
+        with self.lock:
+            if not self.closing.is_set():
+                _brokers(self.home, self.layout)
 
     def revive_postgres(self) -> None:
-        """Start Postgres again on its folder."""
-        start_postgres(self.postgres.directory)
+        """Start Postgres again on its folder, unless the world closes."""
+        with self.lock:
+            if not self.closing.is_set():
+                start_postgres(self.postgres.directory)
 
     def flip(self, state: SwitchState, why: str) -> None:
         """Set the switch for everything, by both paths, and note when."""
@@ -296,9 +308,9 @@ def _end(made: World) -> None:
                 with suppress(ProcessLookupError):
                     os.killpg(worker.process.pid, signal.SIGCONT)
                 made.stop(worker, signal.SIGKILL)
-    for server in made.servers.values():
-        server.kill()
-        server.wait(10)
+        for server in made.servers.values():
+            server.kill()
+            server.wait(10)
 
 
 def _prepare(home: Path, kafka: LocalKafka | LocalCluster, postgres: LocalPostgres, say: Say) -> dict[str, str]:
