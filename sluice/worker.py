@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from infra.models.untrained import NotTrained
+from infra.scripted.failpoints import failing
 from infra.settings import Settings
 from infra.telemetry import tracing
 from infra.wiring import open_adapters, roles_of
@@ -57,6 +58,7 @@ def worker(
         health_host=settings.edge_host,
         health_port=settings.worker_port if port is None else port,
         listening=lambda bound: _listening(settings.edge_host, bound, names, as_json),
+        producing=lambda producer: failing(producer, settings.failpoint),
     )
     try:
         with tracing(settings, "worker") as tracer:

@@ -132,6 +132,7 @@ class WorkerOptions:
     listening: Callable[[int], None] = lambda port: None  # told that port, once it is bound
     group_prefix: str = "sluice"
     tracer: Tracer = field(default_factory=NoOpTracer)
+    producing: Callable[[Producer], Producer] = lambda producer: producer  # done to the stages' own, as by a failpoint
 
 
 LAYERS: Mapping[Stage, Callable[[Parts, Switch, Metrics], StageDefinition]] = {
@@ -198,7 +199,7 @@ async def _run(
         services, switch = _switch(stages, options, parts, metrics)
         around = Surroundings(
             bootstrap=options.bootstrap,
-            publish=producer.publish,
+            publish=options.producing(producer).publish,
             clock=parts.clock,
             metrics=metrics,
             limits=options.limits,

@@ -42,6 +42,7 @@ FAULTS = (
     _crash("marked", "between the mark and Kafka"),
     _crash("admitted", "between the admission and Kafka"),
     _crash("item", "between the item and Kafka"),
+    _crash("published", "between Kafka's acknowledgement and the commit"),
     Fault("worker-term", "3", Lane.WORKERS, "SIGTERM with tickets in flight"),
     Fault("unexpected-exception", "4", Lane.WORKERS, "a stage raises what nobody expects"),
     Fault("worker-paused", "13", Lane.WORKERS, "a worker stops for longer than its session, and wakes up a zombie"),

@@ -386,6 +386,7 @@ APPLY: Mapping[str, Apply] = {
     "crash-marked": _failpoint("mark_sent:after=exit"),
     "crash-admitted": _failpoint("admit:after=exit"),
     "crash-item": _failpoint("open_item:after=exit"),
+    "crash-published": _failpoint("publish:after=exit"),
     "worker-term": _term,
     "unexpected-exception": _failpoint("admit:before=raise"),
     "worker-paused": _pause,
