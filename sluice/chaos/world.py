@@ -277,6 +277,7 @@ def world(home: Path, layout: Layout, say: Say) -> Iterator[World]:
         environ = _prepare(home, kafka, postgres, say) | LIMITS
         environ |= {
             "MODEL_COMMODITY": "vllm/scripted",
+            "MODEL_FRONTIER": "vllm/scripted",  # nobody else to ask while it is away
             "VLLM_BASE_URL": f"{model}/v1",
             "HELPDESK": "webhook",
             "HELPDESK_WEBHOOK_URL": f"{helpdesk}/webhook",
