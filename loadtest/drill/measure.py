@@ -12,7 +12,7 @@ from loadtest.measure import Spread, spread
 
 BAR = 40  # columns of the longest bar
 EDGES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)  # milliseconds
-BUSY = timedelta(milliseconds=100)  # a stop was under load when a claim was granted this shortly before it
+BUSY = timedelta(milliseconds=50)  # a stop was under load when a claim was granted this shortly before it
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Found:
     """What a drill measured."""
 
     stops: int
-    under_load: int  # of these, with a claim in the tenth of a second before: the others measure nothing
+    under_load: int  # of these, with a claim in the last 50 ms before: the others measure nothing
     claims: int
     sent_after_stop: int  # claims granted behind a fence: 0, always
     last_claim_ms: Spread  # of each stop: its last claim after the asking, minus the asking; 0: none

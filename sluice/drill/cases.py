@@ -328,7 +328,7 @@ async def paused_claimer(it: Drilled, held: Hand) -> Finding:
     load = load_of(it.ground.owner_url, NAME, 4)
     loop = asyncio.get_running_loop()
     with load.rows.kept(), load.running(), _paused(it, mine.tickets[0]):
-        await asyncio.to_thread(it.until, lambda: load.statuses.get(ClaimStatus.GRANTED), "claims are granted")
+        await asyncio.to_thread(it.until, lambda: ClaimStatus.GRANTED in load.answered(), "claims are granted")
         asked, began = SystemClock().now(), loop.time()
         written = await set_switch(it.world.settings, SCOPE, SwitchState.SUGGEST, why="a drill", actor=ACTOR)
         returned = loop.time() - began

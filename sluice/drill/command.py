@@ -124,6 +124,8 @@ def _tell(report: Report) -> None:
     rows.append({"what": "from asking to fence", **vars(found.fence_ms)})
     rows += [{"what": f"known to {url}", **vars(told)} for url, told in report.workers.items()]
     show(rows, title=f"{found.stops} stops, {found.under_load} under load, {found.claims} claims", as_json=False)
+    if (idle := found.stops - found.under_load) > 0:
+        console.print(verbatim(f"at {idle} stops nothing had been claimed for 50 ms: they measure little", "yellow"))
     for url, count in report.silent.items():
         if count:
             console.print(verbatim(f"{url} did not say that it knew of {count} stops: is a worker there?", "yellow"))
@@ -131,7 +133,7 @@ def _tell(report: Report) -> None:
         console.print(verbatim(f"with a provider, and not to be called back: {key}"))
     console.print(f"replies with a provider at the last stop: {len(report.in_flight)}")
     console.print(
-        f"machine: {report.cpus} CPUs, load {report.machine_load}; clocks agree to {report.clock_error_ms} ms"
+        f"machine: {report.cpus} CPUs, load {report.machine_load}; the database's clock is known to {report.clock_error_ms} ms"
     )
     console.print(f"the scope was {report.before} and is {report.after}")
     style = "bold red" if found.sent_after_stop else "bold"

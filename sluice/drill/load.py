@@ -2,9 +2,14 @@
 
 import asyncio
 import itertools
-import threading
+import multiprocessing
+import multiprocessing.queues
+import multiprocessing.synchronize
+import os
+import queue
+import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +24,8 @@ from processors.errors import DependencyDown, TryLater
 from processors.ports import ClaimRequest, ClaimStatus
 from schemas.ingress import Channel
 
-TICKETS = 100  # for each claimer; it begins anew when they are through
+SPAWN = multiprocessing.get_context("spawn")
+TICKETS = 8000  # among all claimers: more than they can claim between two stops
 LEASE = 30.0
 REST = 0.002  # seconds before a claimer that was refused asks again
 ENDS_WITHIN = 30.0  # seconds
@@ -93,64 +99,96 @@ def _owner(url: str) -> psycopg.Connection[Any]:
     return connection
 
 
+@dataclass(frozen=True)
+class Work:
+    """What the claimers are given, and how they are ended; it goes to their process."""
+
+    owner_url: str
+    intent: str
+    shares: Sequence[Sequence[Ticket]]  # a claimer's own tickets
+    over: "multiprocessing.synchronize.Event"
+    told: "multiprocessing.queues.Queue[str]"  # each kind of answer, once; or why they end
+    parent: int  # the process they end with
+
+
 @dataclass
 class Load:
-    """Claimers at work, in a thread of their own: each asks, and asks again."""
+    """Claimers at work, each asking and asking again, in a process of their own: the stop must not hold them up."""
 
     owner_url: str
     intent: str
     claimers: int
     rows: OwnRows
-    statuses: dict[str, int] = field(default_factory=dict)
-    fault: BaseException | None = None  # why they ended
-    _over: threading.Event = field(default_factory=threading.Event)
+    answers: set[str] = field(default_factory=set)  # the kinds of answers so far
+    _told: "multiprocessing.queues.Queue[str]" = field(default_factory=SPAWN.Queue)
 
     @contextmanager
     def running(self) -> Iterator["Load"]:
         """Claim for as long as the context lasts."""
-        thread = threading.Thread(target=self._run, daemon=True)
-        thread.start()
+        over = SPAWN.Event()
+        shares = [self.rows.tickets[number :: self.claimers] for number in range(self.claimers)]
+        work = Work(self.owner_url, self.intent, shares, over, self._told, os.getpid())
+        process = SPAWN.Process(target=claim_all, args=(work,), daemon=True)
+        process.start()
         try:
             yield self
         finally:
-            self._over.set()
-            thread.join(ENDS_WITHIN)
+            over.set()
+            process.join(ENDS_WITHIN)
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+            process.close()
+            self._told.close()
 
-    def _run(self) -> None:
+    def answered(self) -> set[str]:
+        """The kinds of answers that claimers have had so far."""
+        with suppress(queue.Empty):
+            while True:
+                self.answers.add(self._told.get_nowait())
+        return self.answers
+
+
+def claim_all(work: Work) -> None:
+    """What the claimers' process does until it is told to end, or its parent has."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    try:
+        asyncio.run(_claim_all(work))
+    except* DependencyDown as errors:
+        work.told.put(str(errors.exceptions[0]))
+
+
+async def _claim_all(work: Work) -> None:
+    pool = await open_pool(as_role(work.owner_url, "sluice_outcome"), size=len(work.shares))
+    try:
+        conversations, known = PostgresConversations(pool), set[str]()
+        async with asyncio.TaskGroup() as group:
+            for share in work.shares:
+                group.create_task(_claim(work, conversations, share, known))
+    finally:
+        await pool.close()
+
+
+async def _claim(work: Work, conversations: PostgresConversations, mine: Sequence[Ticket], known: set[str]) -> None:
+    for ticket in itertools.cycle(mine):
+        if work.over.is_set() or os.getppid() != work.parent:
+            return
         try:
-            asyncio.run(self._claim_all())
-        except* DependencyDown as error:
-            self.fault = error.exceptions[0]
+            status = (await conversations.claim(_request(ticket, work.intent))).status
+        except (DependencyDown, TryLater):
+            await asyncio.sleep(0.1)
+            continue
+        if status not in known:
+            known.add(status)
+            work.told.put(status.value)
+        if status is not ClaimStatus.GRANTED:
+            await asyncio.sleep(REST)
 
-    async def _claim_all(self) -> None:
-        pool = await open_pool(as_role(self.owner_url, "sluice_outcome"), size=self.claimers)
-        try:
-            conversations = PostgresConversations(pool)
-            async with asyncio.TaskGroup() as group:
-                for number in range(self.claimers):
-                    group.create_task(self._claim(conversations, self.rows.tickets[number :: self.claimers]))
-        finally:
-            await pool.close()
 
-    async def _claim(self, conversations: PostgresConversations, mine: Sequence[Ticket]) -> None:
-        for ticket in itertools.cycle(mine):
-            if self._over.is_set():
-                return
-            try:
-                status = (await conversations.claim(self._request(ticket))).status
-            except (DependencyDown, TryLater):
-                await asyncio.sleep(0.1)
-                continue
-            self.statuses[status] = self.statuses.get(status, 0) + 1
-            if status is not ClaimStatus.GRANTED:
-                await asyncio.sleep(REST)
-
-    def _request(self, ticket: Ticket) -> ClaimRequest:
-        return ClaimRequest(
-            ticket.ticket_id, ticket.conversation, 1, "bot", Channel.API, self.intent, None, ticket.key, LEASE
-        )
+def _request(ticket: Ticket, intent: str) -> ClaimRequest:
+    return ClaimRequest(ticket.ticket_id, ticket.conversation, 1, "bot", Channel.API, intent, None, ticket.key, LEASE)
 
 
 def load_of(owner_url: str, intent: str, claimers: int) -> Load:
     """So many claimers, with tickets of their own."""
-    return Load(owner_url, intent, claimers, OwnRows(owner_url, tickets(claimers * TICKETS)))
+    return Load(owner_url, intent, claimers, OwnRows(owner_url, tickets(TICKETS)))

@@ -48,7 +48,7 @@ def test_a_stop_after_which_nothing_was_claimed_took_no_time() -> None:
     assert last_claims(STOPS, [at(50), at(505)]) == [0.0, 5.0]
 
 
-@pytest.mark.parametrize(("last", "under_load"), [(-1, 0), (0, 1), (99, 1), (100, 0)])
+@pytest.mark.parametrize(("last", "under_load"), [(49, 0), (50, 1), (99, 1), (100, 0)])
 def test_a_stop_is_under_load_when_something_was_claimed_just_before_it(last: float, under_load: int) -> None:
     assert measure(STOPS, claims(last)).under_load == under_load
 
