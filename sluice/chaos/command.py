@@ -101,24 +101,26 @@ def _common(plan: Plan, out: Path, as_json: bool) -> dict[str, Any]:
     screen, progress = aside(as_json), Progress()
     home = out / f"seed-{plan.seed}"
     result: list[History | BaseException] = []
+    ended = threading.Event()  # waited for instead of the thread, which an interrupted join takes for ended (bpo-46726)
 
     def work() -> None:
         try:
             result.append(run(plan, home, progress, lambda said: screen.print(verbatim(f"› {said}"))))
         except BaseException as error:  # noqa: BLE001  told in the thread that waits
             result.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=work)
     with Live(console=screen, refresh_per_second=2, transient=True) as live:
         thread.start()
         try:
-            while thread.is_alive():
+            while not ended.wait(0.5):
                 live.update(_now(plan, progress))
-                thread.join(0.5)
         except KeyboardInterrupt:
             screen.print("› stopping; once more leaves the world running")
             progress.over.set()
-            thread.join()
+            ended.wait()
             raise typer.Exit(INTERRUPTED) from None
     if isinstance(result[0], BaseException):
         raise result[0]
