@@ -13,7 +13,8 @@ from typing import Any, cast
 import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownMemberIdError
+from aiokafka.protocol.group import HeartbeatRequest
 from faust.app.base import App as FaustApp
 from faust.app.base import BootStrategy
 from faust.auth import SASLCredentials, SSLCredentials
@@ -31,9 +32,11 @@ from infra.kafka.headers import read_any_header
 from infra.kafka.security import Address, Security, brokers
 from streams.flight import Flight, OffsetGap, Partition
 from streams.metrics import Metrics
+from streams.step import StageStops
 
 GAP_WITHIN = 30.0  # seconds to find out what is in a gap
 WATCH_EVERY = 2.0  # seconds
+BEAT_EVERY = 1.0  # seconds
 LOOK_EVERY = 5.0  # seconds
 
 SETTINGS: dict[str, Any] = {
@@ -60,7 +63,7 @@ PRIVATE = (
         driver.AIOKafkaConsumerThread,
         ("_consumer", "_ensure_consumer", "_create_worker_consumer", "seek_to_committed"),
     ),
-    (GroupCoordinator, ("_do_heartbeat", "_do_rejoin_group")),
+    (GroupCoordinator, ("_do_heartbeat", "_do_rejoin_group", "_send_req")),
     (
         driver.Consumer,
         ("_new_consumer_thread", "_commit_offsets", "_add_gap", "force_commit", "on_buffer_full", "on_buffer_drop"),
@@ -98,6 +101,10 @@ def check_privates() -> None:
 check_privates()
 
 
+class PlaceTaken(StageStops):
+    """Another worker runs in the same slot: two in one place would take it from each other for ever."""
+
+
 class SafeConsumerThread(driver.AIOKafkaConsumerThread):
     """Reads committed messages only, and starts every partition exactly where it should."""
 
@@ -109,7 +116,8 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
         """Connect. The coordinator waits for a subscription, so no heartbeat comes before it is listened to."""
         await super().on_start()
         coordinator: Any = self._ensure_consumer()._coordinator
-        coordinator._do_heartbeat = self._noting(coordinator._do_heartbeat)
+        coordinator._do_heartbeat = self._noting(self._unless_stuck(coordinator._do_heartbeat))
+        coordinator._send_req = self._unless_replaced(coordinator._send_req)
         coordinator._do_rejoin_group = self._noting(coordinator._do_rejoin_group)
 
     def _noting(self, ask: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
@@ -121,6 +129,32 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
             return taken
 
         return noting
+
+    def _unless_stuck(self, beat: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
+        """This thread would keep a worker in its group whose event loop stands still: nobody else could do its work."""
+        app = cast(App, self.app)
+
+        async def unless_stuck(*arguments: object) -> bool:
+            silent = time.monotonic() - app.beat_at
+            return silent <= app.conf.broker_session_timeout and await beat(*arguments)
+
+        return unless_stuck
+
+    def _unless_replaced(self, send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """aiokafka's heartbeat does not name the slot (KIP-345), so Kafka cannot tell it that another has the place.
+
+        A static member that the coordinator heard within its session, and does not know, was replaced.
+        """
+        timeout = cast(App, self.app).conf.broker_session_timeout
+
+        async def unless_replaced(request: Any) -> Any:  # noqa: ANN401
+            answer = await send(request)
+            unknown = isinstance(request, HeartbeatRequest) and answer.error_code == UnknownMemberIdError.errno
+            if unknown and cast(App, self.app).slotted and time.monotonic() - self.heard_at < timeout:
+                raise PlaceTaken("another worker has taken this worker's slot")
+            return answer
+
+        return unless_replaced
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ANN401
         read_any_header()
@@ -241,6 +275,12 @@ class Watchdog(Service):
         super().__init__(**options)
 
     @Service.task
+    async def _beat(self) -> None:
+        while not self.should_stop:
+            self.app.beat_at = time.monotonic()
+            await self.sleep(BEAT_EVERY)
+
+    @Service.task
     async def _watch(self) -> None:
         while not self.should_stop:
             await self.sleep(WATCH_EVERY)
@@ -301,8 +341,10 @@ class App(faust.App):
 
     def __init__(self, group: str, bootstrap: Address, metrics: Metrics, stage: str, **options: Any) -> None:  # noqa: ANN401
         self.metrics, self.stage, self.brokers = metrics, stage, brokers(bootstrap)
+        self.beat_at = time.monotonic()  # when its event loop ran last; read by the consumer's thread
         broker = ";".join(f"kafka://{server.strip()}" for server in self.brokers.servers.split(","))
         own = {"TableManager": NoTables, "broker_credentials": credentials(self.brokers.security)}
+        self.slotted = "consumer_group_instance_id" in options
         super().__init__(group, broker=broker, **{**SETTINGS, **own, **options})
 
     def _new_transport(self) -> SafeTransport:

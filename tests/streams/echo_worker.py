@@ -1,7 +1,8 @@
 """A worker process for tests: the router's topics, and a handler that does what each ticket's JSON body asks for.
 
 Usage: echo_worker.py BOOTSTRAP GROUP LOG [KEY=VALUE ...]. It appends one JSON line to LOG for each begin and end of a
-try. Bodies: {"id": 1, "sleep": 0.5, "fail": "bug|reject|later", "tries": 1, "down": FILE}. read=ticket: real tickets.
+try. Bodies: {"id": 1, "sleep": 0.5, "fail": "bug|reject|later", "tries": 1, "down": FILE}, or {"block": FILE, "for": 9}
+to let the event loop stand still, once a FILE. read=ticket: real tickets.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,9 @@ class Echo:
     async def __call__(self, incoming: Incoming[dict[str, Any]]) -> tuple[Outgoing, ...]:
         body = incoming.event
         self.note("begin", incoming)
+        if "block" in body and not Path(body["block"]).exists():
+            Path(body["block"]).touch()
+            time.sleep(body["for"])
         await asyncio.sleep(body.get("sleep", 0))
         if "down" in body and Path(body["down"]).exists():
             raise DependencyDown("the test's dependency")
@@ -87,8 +92,11 @@ async def main(bootstrap: str, group: str, log: Path, given: dict[str, str]) -> 
         around = Surroundings(
             brokers, producer.publish, clock, metrics, limits, group_prefix=group, session_timeout=session
         )
+        around = replace(around, slot=given.get("slot"))
         app = build(definition, around)
-        health = Health(clock, metrics, members=[app], bounds=Bounds(session=session))
+        health = Health(
+            clock, metrics, members=[app], bounds=Bounds(session=session, loop=float(given.get("loop", 30)))
+        )
         async with health.watching():
             with serve_health("127.0.0.1", 0, health) as port:
                 log.with_name(f"port-{os.getpid()}").write_text(str(port))
