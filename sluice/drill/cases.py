@@ -13,18 +13,18 @@ import psycopg
 from infra.clock import SystemClock
 from infra.postgres.conversations import PostgresConversations
 from infra.postgres.pool import open_pool
-from infra.settings import as_role
 from loadtest.drill.measure import Fate, reached
 from loadtest.drill.plan import ACTOR, NAME, SCOPE, Ticket, tickets
-from processors.ports import ClaimRequest, ClaimStatus
+from processors.ports import ClaimStatus
 from processors.switch import view
 from schemas.control import Scope, ScopeKind, SwitchSet, SwitchState
 from schemas.control import Stop as Place
 from schemas.ingress import Channel
 from sluice.chaos.apart.case import Finding
 from sluice.chaos.world import Worker
+from sluice.drill.claimers import LEASE, request
 from sluice.drill.hand import Flipped, Hand, hand
-from sluice.drill.load import LEASE, OwnRows, load_of
+from sluice.drill.load import OwnRows, load_of
 from sluice.drill.reach import watched
 from sluice.drill.run import Plan, as_document, drilled
 from sluice.drill.world import STALENESS, Drilled, Site, Stuck, drilled_world, fresh, site
@@ -57,7 +57,7 @@ def run_case(name: str, home: Path, place: Site, owner_url: str, replies: int = 
     """Run one case on fresh topics and an empty database, with so many replies where workers send."""
 
     async def work(it: Drilled) -> Finding:
-        async with hand(it.ground.brokers, owner_url, SCOPE) as held:
+        async with hand(it.ground.brokers, it.ground.people_url, SCOPE) as held:
             return replace(await CASE[name](it, held), fault=name)
 
     with drilled_world(home, place, owner_url, SCOPE, replies) as it:
@@ -210,9 +210,9 @@ class Asker:
     def __init__(self, it: Drilled, conversations: PostgresConversations, mine: OwnRows) -> None:
         self._it, self._conversations, self._left = it, conversations, iter(mine.tickets)
 
-    async def claim(self, intent: str = NAME) -> ClaimStatus:
+    async def claim(self) -> ClaimStatus:
         """The answer to one claim of a ticket that nobody has claimed."""
-        return (await self._conversations.claim(request(next(self._left), intent))).status
+        return (await self._conversations.claim(request(next(self._left), NAME, CUSTOMER))).status
 
     async def armed(self) -> tuple[bool, bool]:
         """Whether a reply may go out, as the table has it and as a worker reads the topic."""
@@ -221,16 +221,9 @@ class Asker:
         return await self.claim() is ClaimStatus.GRANTED, known.state is SwitchState.AUTO
 
 
-def request(ticket: Ticket, intent: str = NAME, customer_id: str | None = CUSTOMER) -> ClaimRequest:
-    """A claim of the bot's."""
-    return ClaimRequest(
-        ticket.ticket_id, ticket.conversation, 1, "bot", Channel.API, intent, customer_id, ticket.key, LEASE
-    )
-
-
 async def _asking(it: Drilled, ask: Callable[[Asker], Awaitable[list[tuple[str, bool, tuple[bool, bool]]]]]) -> Finding:
     """Hold what was armed at each step, by both paths, against what should have been."""
-    pool = await open_pool(as_role(it.ground.owner_url, "sluice_outcome"), size=2)
+    pool = await open_pool(it.ground.outcome_url, size=2)
     mine = OwnRows(it.ground.owner_url, tickets(50), CUSTOMER)
     mine.insert()
     try:
@@ -325,10 +318,10 @@ async def paused_claimer(it: Drilled, held: Hand) -> Finding:
     await asyncio.to_thread(it.start, it.near)  # it mirrors what the command has put on the topic alone
     mine = OwnRows(it.ground.owner_url, tickets(1))
     mine.insert()
-    load = load_of(it.ground.owner_url, NAME, 4)
+    load = load_of(it.ground.owner_url, it.ground.outcome_url, NAME, 4)
     loop = asyncio.get_running_loop()
     with load.rows.kept(), load.running(), _paused(it, mine.tickets[0]):
-        await asyncio.to_thread(it.until, lambda: ClaimStatus.GRANTED in load.answered(), "claims are granted")
+        await asyncio.to_thread(it.until, lambda: ClaimStatus.GRANTED in load.answers, "claims are granted")
         asked, began = SystemClock().now(), loop.time()
         written = await set_switch(it.world.settings, SCOPE, SwitchState.SUGGEST, why="a drill", actor=ACTOR)
         returned = loop.time() - began
@@ -353,7 +346,7 @@ async def paused_claimer(it: Drilled, held: Hand) -> Finding:
 @contextmanager
 def _paused(it: Drilled, ticket: Ticket) -> Iterator[None]:
     """A claim that was granted, in a transaction that is never ended."""
-    with closing(psycopg.connect(as_role(it.ground.owner_url, "sluice_outcome"))) as connection:
+    with closing(psycopg.connect(it.ground.outcome_url)) as connection:
         wanted = (ticket.ticket_id, ticket.conversation, NAME, ticket.key, LEASE)
         connection.execute("select claim(%s, %s, 1, 'bot', 'api', %s, null, %s, %s, gen_random_uuid())", wanted)
         yield

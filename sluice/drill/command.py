@@ -101,7 +101,7 @@ def _ground(settings: Settings, text: str) -> Ground:
         fail(f"nobody can tell whether tickets have {scope}: {error}", USAGE)
     if known:
         fail(f"{scope} is not the drill's own: the policy or the classifier knows that intent", USAGE)
-    ground = Ground(bootstrap(settings), owner_url(settings), scope)
+    ground = Ground.of(settings, bootstrap(settings), owner_url(settings), scope)
     if _is_used(ground):
         fail(f"{scope} is not the drill's own: there are claims of other tickets in it", USAGE)
     return ground
@@ -132,9 +132,8 @@ def _tell(report: Report) -> None:
     for key in report.in_flight:
         console.print(verbatim(f"with a provider, and not to be called back: {key}"))
     console.print(f"replies with a provider at the last stop: {len(report.in_flight)}")
-    console.print(
-        f"machine: {report.cpus} CPUs, load {report.machine_load}; the database's clock is known to {report.clock_error_ms} ms"
-    )
+    console.print(f"machine: {report.cpus} CPUs, load {report.machine_load}")
+    console.print(f"the database's clock is known to {report.clock_error_ms} ms")
     console.print(f"the scope was {report.before} and is {report.after}")
     style = "bold red" if found.sent_after_stop else "bold"
     console.print(verbatim(f"claims behind a stop: {found.sent_after_stop}", style))

@@ -12,7 +12,6 @@ from infra.kafka.producer import Producer
 from infra.kafka.security import Address
 from infra.postgres.pool import open_pool
 from infra.postgres.switch import PostgresSwitchTable
-from infra.settings import as_role
 from loadtest.drill.measure import Stop
 from loadtest.drill.plan import ACTOR
 from processors.errors import SluiceError
@@ -120,7 +119,7 @@ class Hand:
 
 
 @asynccontextmanager
-async def hand(brokers: Address, owner_url: str, scope: Scope) -> AsyncIterator[Hand]:
+async def hand(brokers: Address, people_url: str, scope: Scope) -> AsyncIterator[Hand]:
     """A hand on a scope; when it lets go, the stop it made is lifted.
 
     Raises:
@@ -128,7 +127,7 @@ async def hand(brokers: Address, owner_url: str, scope: Scope) -> AsyncIterator[
     """
     async with AsyncExitStack() as opened:
         producer = await opened.enter_async_context(Producer(brokers))
-        pool = await open_pool(as_role(owner_url, "sluice_people"), size=2)
+        pool = await open_pool(people_url, size=2)
         opened.push_async_callback(pool.close)
         made = Hand(scope, PostgresSwitchTable(pool), producer)
         try:

@@ -1,33 +1,20 @@
 """Claimers that ask for all they may have, for replies that nobody wrote and nobody gets."""
 
-import asyncio
-import itertools
-import multiprocessing
-import multiprocessing.queues
-import multiprocessing.synchronize
-import os
-import queue
-import signal
+import json
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 
-from infra.postgres.conversations import PostgresConversations
-from infra.postgres.pool import open_pool
-from infra.settings import as_role
 from loadtest.drill.measure import Claim
 from loadtest.drill.plan import MARK, NAME, Ticket, tickets
-from processors.errors import DependencyDown, TryLater
-from processors.ports import ClaimRequest, ClaimStatus
-from schemas.ingress import Channel
 
-SPAWN = multiprocessing.get_context("spawn")
 TICKETS = 8000  # among all claimers: more than they can claim between two stops
-LEASE = 30.0
-REST = 0.002  # seconds before a claimer that was refused asks again
 ENDS_WITHIN = 30.0  # seconds
 
 LEFT = """
@@ -99,96 +86,57 @@ def _owner(url: str) -> psycopg.Connection[Any]:
     return connection
 
 
-@dataclass(frozen=True)
-class Work:
-    """What the claimers are given, and how they are ended; it goes to their process."""
-
-    owner_url: str
-    intent: str
-    shares: Sequence[Sequence[Ticket]]  # a claimer's own tickets
-    over: "multiprocessing.synchronize.Event"
-    told: "multiprocessing.queues.Queue[str]"  # each kind of answer, once; or why they end
-    parent: int  # the process they end with
-
-
 @dataclass
 class Load:
     """Claimers at work, each asking and asking again, in a process of their own: the stop must not hold them up."""
 
-    owner_url: str
+    outcome_url: str
     intent: str
     claimers: int
     rows: OwnRows
     answers: set[str] = field(default_factory=set)  # the kinds of answers so far
-    _told: "multiprocessing.queues.Queue[str]" = field(default_factory=SPAWN.Queue)
 
     @contextmanager
     def running(self) -> Iterator["Load"]:
-        """Claim for as long as the context lasts."""
-        over = SPAWN.Event()
-        shares = [self.rows.tickets[number :: self.claimers] for number in range(self.claimers)]
-        work = Work(self.owner_url, self.intent, shares, over, self._told, os.getpid())
-        process = SPAWN.Process(target=claim_all, args=(work,), daemon=True)
-        process.start()
+        """Claim for as long as the context lasts; the claimers end with this process, however it ends."""
+        tickets = [(ticket.conversation, str(ticket.ticket_id)) for ticket in self.rows.tickets]
+        work = {"url": self.outcome_url, "intent": self.intent, "claimers": self.claimers, "tickets": tickets}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sluice.drill.claimers"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for us, who end it
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        listening = threading.Thread(target=self._listen, args=(process.stdout,), daemon=True)
+        listening.start()
         try:
+            process.stdin.write(f"{json.dumps(work)}\n")
+            process.stdin.flush()
             yield self
         finally:
-            over.set()
-            process.join(ENDS_WITHIN)
-            if process.exitcode is None:
-                process.kill()
-                process.join()
-            process.close()
-            self._told.close()
+            _end(process)
+            listening.join(ENDS_WITHIN)
 
-    def answered(self) -> set[str]:
-        """The kinds of answers that claimers have had so far."""
-        with suppress(queue.Empty):
-            while True:
-                self.answers.add(self._told.get_nowait())
-        return self.answers
+    def _listen(self, out: IO[str]) -> None:
+        with out:
+            for line in out:
+                self.answers.add(line.strip())
 
 
-def claim_all(work: Work) -> None:
-    """What the claimers' process does until it is told to end, or its parent has."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+def _end(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.close()  # which tells it to end
     try:
-        asyncio.run(_claim_all(work))
-    except* DependencyDown as errors:
-        work.told.put(str(errors.exceptions[0]))
+        process.wait(ENDS_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
-async def _claim_all(work: Work) -> None:
-    pool = await open_pool(as_role(work.owner_url, "sluice_outcome"), size=len(work.shares))
-    try:
-        conversations, known = PostgresConversations(pool), set[str]()
-        async with asyncio.TaskGroup() as group:
-            for share in work.shares:
-                group.create_task(_claim(work, conversations, share, known))
-    finally:
-        await pool.close()
-
-
-async def _claim(work: Work, conversations: PostgresConversations, mine: Sequence[Ticket], known: set[str]) -> None:
-    for ticket in itertools.cycle(mine):
-        if work.over.is_set() or os.getppid() != work.parent:
-            return
-        try:
-            status = (await conversations.claim(_request(ticket, work.intent))).status
-        except (DependencyDown, TryLater):
-            await asyncio.sleep(0.1)
-            continue
-        if status not in known:
-            known.add(status)
-            work.told.put(status.value)
-        if status is not ClaimStatus.GRANTED:
-            await asyncio.sleep(REST)
-
-
-def _request(ticket: Ticket, intent: str) -> ClaimRequest:
-    return ClaimRequest(ticket.ticket_id, ticket.conversation, 1, "bot", Channel.API, intent, None, ticket.key, LEASE)
-
-
-def load_of(owner_url: str, intent: str, claimers: int) -> Load:
+def load_of(owner_url: str, outcome_url: str, intent: str, claimers: int) -> Load:
     """So many claimers, with tickets of their own."""
-    return Load(owner_url, intent, claimers, OwnRows(owner_url, tickets(TICKETS)))
+    return Load(outcome_url, intent, claimers, OwnRows(owner_url, tickets(TICKETS)))

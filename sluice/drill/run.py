@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from infra.kafka.security import Address
+from infra.settings import DatabaseRole, Settings
 from loadtest.drill.measure import Claim, Found, Stop, last_claims, measure, reached
 from loadtest.drill.plan import ACTOR
 from loadtest.measure import Spread, spread
@@ -25,8 +26,9 @@ from sluice.switch_paths import read_board
 PAUSE = 0.3  # seconds of load before each stop, and of silence after it
 ANSWERED_WITHIN = 30.0  # seconds in which the claimers have their first answer
 GRANTED_WITHIN = 2.0  # seconds after it in which one is granted
-LOCK = 7553221002  # one drill at a time; beside the switch's own lock, which is 7553221001
+LOCK = 7553221003  # one drill at a time; 7553221000 to 2 are those of migrations, the switch and ingests
 SHOWN = 50  # replies in flight
+LOGINS: tuple[DatabaseRole, DatabaseRole] = ("outcome", "people")
 
 
 class NoLoad(SluiceError):
@@ -38,8 +40,16 @@ class Ground:
     """Where a drill takes place."""
 
     brokers: Address
-    owner_url: str
+    owner_url: str  # of Postgres
+    outcome_url: str  # the same as the role that claims
+    people_url: str  # and as the one that stops
     scope: Scope
+
+    @classmethod
+    def of(cls, settings: Settings, brokers: Address, owner_url: str, scope: Scope) -> "Ground":
+        """The ground with the logins that the settings name."""
+        outcome, people = (settings.database_url_for(role, owner_url) for role in LOGINS)
+        return cls(brokers, owner_url, outcome, people, scope)
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ async def drilled(ground: Ground, plan: Plan, told: Callable[[int], None] = lamb
         DependencyDown: Kafka or Postgres does not answer.
     """
     with alone(ground.owner_url):
-        load = load_of(ground.owner_url, ground.scope.value, plan.claimers)
+        load = load_of(ground.owner_url, ground.outcome_url, ground.scope.value, plan.claimers)
         load.rows.remove_leftovers()
         async with _held(ground) as (held, before):
             with load.rows.kept(), load.running(), watched(plan.workers) as reach:
@@ -112,7 +122,7 @@ async def drilled(ground: Ground, plan: Plan, told: Callable[[int], None] = lamb
 @asynccontextmanager
 async def _held(ground: Ground) -> AsyncIterator[tuple[Hand, str]]:
     """A hand on the scope, and the state it was in. What a killed drill left stopped is armed first."""
-    async with hand(ground.brokers, ground.owner_url, ground.scope) as held:
+    async with hand(ground.brokers, ground.people_url, ground.scope) as held:
         board = await asyncio.to_thread(read_board, ground.brokers)
         row = next((row for row in await held.table.rows() if row.scope == ground.scope), None)
         held.standing = left_by(ground.scope, board.entry(ground.scope), row)
@@ -150,7 +160,7 @@ async def _under_load(load: Load) -> None:
     """Wait for the first claim that is granted."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + ANSWERED_WITHIN
-    while ClaimStatus.GRANTED not in (answers := load.answered()):
+    while ClaimStatus.GRANTED not in (answers := set(load.answers)):
         if answers:
             deadline = min(deadline, loop.time() + GRANTED_WITHIN)
         if loop.time() > deadline:

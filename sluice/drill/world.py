@@ -217,7 +217,7 @@ def drilled_world(home: Path, place: Site, owner_url: str, scope: Scope, replies
         near, far = Worker("near", "outcome"), Worker("far", "outcome", by_relay)
         world.workers = [near, far]
         world.flip(SwitchState.AUTO, "a drill arms its own world")
-        ground = Ground(place.kafka.bootstrap, owner_url, scope)
+        ground = Ground.of(world.settings, place.kafka.bootstrap, owner_url, scope)
         words = ["--port", str(port), "--secret", secret]
         try:
             yield Drilled(ground, world, place.relay, relay, near, far, words, replies)
