@@ -71,31 +71,34 @@ class Field:
 
     # -- the worker
 
-    def start(self) -> None:
-        """Start the worker and wait until it is ready."""
+    def start(self, slot: str = "0") -> None:
+        """Start the worker, or another one, and wait until it is ready."""
         script = Path(__file__).with_name("field_worker.py")
         with (self.folder / f"worker-{len(self._workers)}.log").open("wb") as log:
             worker = subprocess.Popen(
-                [sys.executable, str(script), str(self.folder)],
+                [sys.executable, str(script), str(self.folder), slot],
                 cwd=ROOT,
                 env={**self.environ, "PYTHONPATH": str(ROOT)},
                 stderr=log,
             )
         self._workers.append(worker)
-        eventually(lambda: self._asked("/readyz") == 200)
+        eventually(lambda: self.asked("/readyz") == 200)
 
     def died(self) -> int:
         """Wait until the worker has ended; its exit code."""
         return self._workers[-1].wait(SOON)
 
     def stop(self) -> None:
-        """End it, if it has not ended by itself."""
-        if self._workers and self._workers[-1].poll() is None:
-            self._workers[-1].send_signal(signal.SIGTERM)
-            self._workers[-1].wait(SOON)
+        """End every worker that has not ended by itself."""
+        left = [worker for worker in self._workers if worker.poll() is None]
+        for worker in left:
+            worker.send_signal(signal.SIGTERM)
+        for worker in left:
+            worker.wait(SOON)
 
-    def _asked(self, path: str) -> int:
-        worker = self._workers[-1]
+    def asked(self, path: str, number: int = -1) -> int:
+        """The status of a worker's path; 0 before it listens. By default the newest worker's."""
+        worker = self._workers[number]
         assert worker.poll() is None, f"the worker ended with {worker.returncode}"
         port = self.folder / f"port-{worker.pid}"
         return httpx.get(f"http://127.0.0.1:{port.read_text()}{path}").status_code if port.exists() else 0

@@ -1,7 +1,8 @@
 """A worker process of every stage for tests: real Kafka, Postgres and mail; models that do what the ticket's words say.
 
-Usage: field_worker.py FOLDER. Settings come from the environment. Words of a ticket: `unsure` and `refund` choose the
-route; [wait NAME] is drafted, and [bug NAME] fails, as long as FOLDER/NAME exists. What the model is shown goes to
+Usage: field_worker.py FOLDER SLOT. Settings come from the environment. Words of a ticket: `unsure` and `refund` choose
+the route; [wait NAME] is drafted once FOLDER/NAME is gone, [bug NAME] fails while it exists, and [block NAME] takes it
+away and lets the event loop stand still for as many seconds as it says. What the model is shown goes to
 FOLDER/shown.jsonl. A file FOLDER/METHOD-before or -after ends the process at that method of the outcome stage's ports.
 """
 
@@ -10,6 +11,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -75,9 +77,13 @@ class Model:
         with (self._folder / "shown.jsonl").open("a") as shown:
             shown.write(prompt.user + "\n")
         question = str(json.loads(prompt.user)["question"])
-        for kind, name in re.findall(r"\[(wait|bug) (\S+)\]", question):
+        for kind, name in re.findall(r"\[(wait|bug|block) (\S+)\]", question):
             if kind == "bug" and (self._folder / name).exists():
                 raise ZeroDivisionError
+            if kind == "block" and (self._folder / name).exists():
+                seconds = float((self._folder / name).read_text())
+                (self._folder / name).unlink()
+                time.sleep(seconds)
             while kind == "wait" and (self._folder / name).exists():
                 await asyncio.sleep(0.05)
         article, text = ("gifts", GIFTS) if "gift" in question else ("returns", RETURNS)
@@ -128,12 +134,12 @@ async def parts(settings: Settings, folder: Path) -> AsyncIterator[Adapters]:
         yield adapters
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, slot: str) -> int:
     settings = load_settings()
     options = WorkerOptions(
         bootstrap=bootstrap(settings),
         limits_of={stage: Limits(in_flight=settings.in_flight_of(stage), drain=2.0) for stage in STAGES},
-        slot="0",
+        slot=slot,
         session_timeout=6.0,
         health_port=0,
         listening=lambda port: _listening(folder, port),
@@ -147,4 +153,4 @@ def _listening(folder: Path, port: int) -> None:
 
 if __name__ == "__main__":
     configure_logging("INFO")
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

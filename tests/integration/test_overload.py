@@ -1,4 +1,4 @@
-"""More than can be worked on: a stage's own limit, and what waits too long is drafted for a person, never dropped."""
+"""More than can be worked on: a stage's own limit, what waits too long, and a worker that stands still."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -33,3 +33,15 @@ def test_a_stage_works_on_no_more_than_its_own_limit(field: Field) -> None:
         assert 'sluice_in_flight{stage="resolution"} 3.0' in field.metrics()
         assert len(field.shown("[wait slow]")) == 3
     assert set(field.ended(*tickets)) == {Outcome.SENT}
+
+
+def test_what_a_blocked_worker_had_in_hand_is_done_by_another_and_has_no_second_effect(field: Field) -> None:
+    (field.folder / "blocked").write_text("18")  # longer than the session, and its silence before that
+    tickets = [field.ask(f"{QUESTION} [block blocked]"), *(field.ask(QUESTION) for _ in range(4))]
+    eventually(lambda: not (field.folder / "blocked").exists())
+    field.start(slot="1")
+    assert set(field.ended(*tickets)) == {Outcome.SENT}
+    assert len(field.shown("[block blocked]")) > 1  # drafted again by the other
+    eventually(lambda: field.asked("/readyz", 0) == 200)  # the first is awake, and a member again
+    assert set(field.ended(*(field.ask(QUESTION) for _ in range(4)))) == {Outcome.SENT}
+    assert [field.replies(ticket) for ticket in tickets] == [[RETURNS]] * 5
