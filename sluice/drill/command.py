@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
-import psycopg
 import typer
 from rich.progress import Progress
 
@@ -15,10 +14,24 @@ from infra.settings import Settings
 from loadtest.drill.measure import histogram
 from loadtest.drill.plan import CASES, NAME, SCOPE, is_own
 from schemas.control import Scope
+from sluice.drill.owner import as_owner
 from sluice.drill.run import Ground, Plan, Report, as_document, drilled
 from sluice.reach import bootstrap, owner_url, worker_url
 from sluice.switch_scope import Unchecked, doubt
-from sluice.terminal import USAGE, WRONG, AsJson, console, fail, print_json, read_settings, run, show, stderr, verbatim
+from sluice.terminal import (
+    USAGE,
+    WRONG,
+    AsJson,
+    console,
+    explained,
+    fail,
+    print_json,
+    read_settings,
+    run,
+    show,
+    stderr,
+    verbatim,
+)
 
 REAL = "select exists (select from claim where intent = %s and conversation not like %s)"
 
@@ -108,11 +121,8 @@ def _ground(settings: Settings, text: str) -> Ground:
 
 
 def _is_used(ground: Ground) -> bool:
-    try:
-        with psycopg.connect(ground.owner_url) as owner:
-            return owner.execute(REAL, (ground.scope.value, f"{NAME}:%")).fetchone() == (True,)
-    except psycopg.OperationalError:
-        return False  # the drill itself says so
+    with explained(), as_owner(ground.owner_url) as owner:
+        return bool(owner.execute(REAL, (ground.scope.value, f"{NAME}:%")).fetchone() == (True,))
 
 
 def _tell(report: Report) -> None:

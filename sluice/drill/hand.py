@@ -19,6 +19,7 @@ from processors.ports import SwitchTable
 from schemas.control import Scope, SwitchSet, SwitchState
 from schemas.control import Stop as Place
 from schemas.topics import Topic
+from sluice.drill.owner import as_owner
 
 WHY = "a drill"
 ASKED = 10  # times the database is asked for its time
@@ -150,7 +151,7 @@ class Skew:
 
 def skew(owner_url: str) -> Skew:
     """Ask the database for its time; the quickest answer counts (Cristian's algorithm)."""
-    with psycopg.connect(owner_url, autocommit=True) as connection:
+    with as_owner(owner_url) as connection:
         return min((_skew(connection) for _ in range(ASKED)), key=lambda found: found.error)
 
 
@@ -165,7 +166,7 @@ def _skew(connection: psycopg.Connection[tuple[datetime]]) -> Skew:
 def stops_of(owner_url: str, flips: Sequence[tuple[Flipped, Flipped | None]], clock: Skew) -> list[Stop]:
     """The stops that the table took, each with its arming, as the switch's log has them."""
     wanted = [flip.sequence for pair in flips for flip in pair if flip is not None]
-    with psycopg.connect(owner_url) as owner:
+    with as_owner(owner_url) as owner:
         query = "select sequence, written_at from switch_log where sequence = any(%s)"
         written: dict[int, datetime] = dict(owner.execute(query, (wanted,)).fetchall())
     return [

@@ -7,12 +7,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import IO, Any
-
-import psycopg
+from typing import IO
 
 from loadtest.drill.measure import Claim
 from loadtest.drill.plan import MARK, NAME, Ticket, tickets
+from sluice.drill.owner import as_owner
 
 TICKETS = 8000  # among all claimers: more than they can claim between two stops
 ENDS_WITHIN = 30.0  # seconds
@@ -48,7 +47,7 @@ class OwnRows:
     def insert(self) -> None:
         """Put them there."""
         ids = [ticket.ticket_id for ticket in self.tickets]
-        with _owner(self._owner_url) as owner, owner.transaction():
+        with as_owner(self._owner_url) as owner, owner.transaction():
             owner.execute(
                 "insert into conversation (conversation, revision) select unnest(%s::text[]), 1", (self._names,)
             )
@@ -62,28 +61,22 @@ class OwnRows:
 
     def remove(self, names: Sequence[str]) -> None:
         """Take conversations away, with their claims and messages."""
-        with _owner(self._owner_url) as owner, owner.transaction():
+        with as_owner(self._owner_url) as owner, owner.transaction():
             for table in ("claim", "message", "conversation"):
                 owner.execute(f"delete from {table} where conversation = any(%s)".encode(), (list(names),))
 
     def remove_leftovers(self) -> int:
         """Take away what a drill that was killed left behind; of how many conversations."""
-        with _owner(self._owner_url) as owner:
+        with as_owner(self._owner_url) as owner:
             left = [name for (name,) in owner.execute(LEFT, (f"{NAME}:%", MARK)).fetchall()]
         self.remove(left)
         return len(left)
 
     def harvest(self) -> list[Claim]:
         """Take the claims that were granted, so that their replies can be claimed again."""
-        with _owner(self._owner_url) as owner:
+        with as_owner(self._owner_url) as owner:
             query = "delete from claim where conversation = any(%s) returning key, claimed_at"
             return [Claim(key, at) for key, at in owner.execute(query, (self._names,)).fetchall()]
-
-
-def _owner(url: str) -> psycopg.Connection[Any]:
-    connection = psycopg.connect(url, autocommit=True)
-    connection.execute("set role sluice_owner")
-    return connection
 
 
 @dataclass

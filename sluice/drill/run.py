@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 from infra.kafka.security import Address
 from infra.settings import DatabaseRole, Settings
 from loadtest.drill.measure import Claim, Found, Stop, last_claims, measure, reached
@@ -20,6 +18,7 @@ from processors.switch import Entry
 from schemas.control import Scope, SwitchState
 from sluice.drill.hand import Flipped, Hand, NotOurs, Skew, hand, skew, stops_of
 from sluice.drill.load import Load, load_of
+from sluice.drill.owner import as_owner
 from sluice.drill.reach import Watched, watched
 from sluice.switch_paths import read_board
 
@@ -90,7 +89,7 @@ def alone(owner_url: str) -> Iterator[None]:
     Raises:
         SluiceError: another one is running.
     """
-    with psycopg.connect(owner_url, autocommit=True) as connection:
+    with as_owner(owner_url) as connection:
         row = connection.execute("select pg_try_advisory_lock(%s)", (LOCK,)).fetchone()
         if row != (True,):
             raise SluiceError("another drill is running")
@@ -190,7 +189,7 @@ def _in_flight(ground: Ground) -> list[str]:
         "select key from claim where state = 'claimed' and lease_until > clock_timestamp() and intent <> %s"
         " order by claimed_at limit %s"
     )
-    with psycopg.connect(ground.owner_url) as owner:
+    with as_owner(ground.owner_url) as owner:
         return [key for (key,) in owner.execute(query, (ground.scope.value, SHOWN)).fetchall()]
 
 
