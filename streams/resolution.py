@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from processors.errors import Rejected, TryLater
-from processors.ports import Ledger, LedgerHead, Model, Switch
+from processors.policy import Policy
+from processors.ports import Clock, Ledger, LedgerHead, Model, Switch
 from processors.resolution import DraftResult, PromptFile, draft
 from schemas.event import Stage
 from schemas.resolution import ReplyDrafted
@@ -16,16 +17,26 @@ from streams.retry import patient
 from streams.step import Incoming, Input, Outgoing, StageDefinition, carrying
 
 
-def resolution(
-    *, models: Mapping[Tier, Sequence[Model]], ledger: Ledger, switch: Switch, prompt: PromptFile, deadline: float
+def resolution(  # noqa: PLR0913  each is a port or a limit of its own
+    *,
+    models: Mapping[Tier, Sequence[Model]],
+    ledger: Ledger,
+    switch: Switch,
+    policy: Policy,
+    clock: Clock,
+    prompt: PromptFile,
+    deadline: float,
 ) -> StageDefinition:
     """`tickets.retrieval` to `tickets.resolution`, and chain heads to `audit.heads`, so that a cut-off tail shows.
 
     `deadline` is the time of one model call in seconds. One ticket's failure goes on to the gate, which hands it over.
+    What the gate will leave to a person because it waited too long is drafted by the commodity model.
     """
 
     async def drafted_for(incoming: Incoming[EvidenceFound]) -> DraftResult:
         found = incoming.event
+        if policy.sheds(found.ticket.received_at, clock.now()):
+            found = found.model_copy(update={"route": found.route.model_copy(update={"tier": Tier.COMMODITY})})
         view = switch.view(
             channel=found.ticket.channel, intent=found.route.intent, customer_id=found.admission.customer_id
         )

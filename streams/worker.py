@@ -154,6 +154,8 @@ LAYERS: Mapping[Stage, Callable[[Parts, Switch, Metrics], StageDefinition]] = {
         models=parts.models,
         ledger=parts.ledger,
         switch=switch,
+        policy=parts.policy,
+        clock=parts.clock,
         prompt=parts.prompt,
         deadline=parts.model_deadline,
     ),

@@ -39,7 +39,8 @@ from streams.worker import LAYERS
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 QUOTE = "You can return an item within 30 days of delivery."
-POLICY = Policy.parse((Path(__file__).parents[2] / "infra" / "policy.toml").read_text())
+TOML = (Path(__file__).parents[2] / "infra" / "policy.toml").read_text()
+POLICY = Policy.parse(TOML)
 
 
 class Clock:
@@ -320,6 +321,20 @@ async def test_a_model_that_is_busy_is_asked_again_and_then_done_without() -> No
         retry_topic(Stage.RESOLUTION, 5),
         retry_topic(Stage.RESOLUTION, 60),
     ]
+
+
+@pytest.mark.parametrize(
+    ("age", "asked", "outcome"), [(0, Tier.FRONTIER, Outcome.SENT), (2, Tier.COMMODITY, Outcome.SUGGESTED)]
+)
+async def test_what_waited_too_long_is_drafted_cheaply_for_a_person(age: int, asked: Tier, outcome: Outcome) -> None:
+    world = await armed()
+    world.policy = Policy.parse('frontier = ["return_policy"]\n' + TOML)
+    models = {tier: answer() for tier in Tier}
+    for tier, model in models.items():
+        model.name, world.models[tier] = f"scripted/{tier}", [model]
+    late = ticket().model_copy(update={"received_at": NOW - timedelta(hours=age)})
+    assert await walk(world, late) == [outcome]
+    assert [tier for tier, model in models.items() if model.shown] == [asked]
 
 
 async def test_a_helpdesk_that_asks_to_wait_is_asked_again() -> None:
