@@ -1,7 +1,7 @@
 # Sluice: `make demo` shows it, `make test` proves it. Everything is installed into .venv and kept in var.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check chaos lint lock vllm up down clean help kafka browser setup
+.PHONY: demo test check chaos hostile lint lock vllm up down clean help kafka browser setup
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +40,9 @@ lint: $(DEV)
 
 chaos: $(DEMO) kafka ## Break everything by a seed and judge what held (SEED=n MINUTES=m FAULT=name)
 	@$(BIN)/sluice chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULT),--fault $(FAULT))
+
+hostile: $(DEV) kafka ## Send a thousand hostile tickets through the whole stack; `make test` sends three hundred
+	@SLUICE_TEST_HOSTILE=1000 $(BIN)/python -m pytest tests/adversarial tests/e2e/test_adversarial.py
 
 up: $(DEMO) kafka ## Start Kafka, Postgres, the stages and the edge in the background
 	@$(BIN)/sluice up

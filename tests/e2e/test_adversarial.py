@@ -1,4 +1,4 @@
-"""A thousand hostile tickets on real Kafka and Postgres: nothing leaks, and nothing forbidden is sent."""
+"""Hostile tickets by the hundred on real Kafka and Postgres: nothing leaks, and nothing forbidden is sent."""
 
 import json
 import os
@@ -42,6 +42,7 @@ from tests.adversarial.world import World, build
 from tests.conftest import _execute, _fresh_topics
 from tests.e2e.conftest import FIRST_PORT, ROOT, SHOP, Stack, eventually
 
+HOSTILE = int(os.environ.get("SLUICE_TEST_HOSTILE", "300"))  # tickets; `make hostile` sends the thousand
 SETTLED_WITHIN = 400.0  # seconds
 LOCAL = 7  # every seventh ticket goes to the models that Sluice comes with, the others to those gone over
 NUMBER = "106540352242922"  # WhatsApp's id of the shop's number
@@ -339,14 +340,14 @@ COMPROMISED = {"MODEL_ROUTER": OBEDIENT, "MODEL_COMMODITY": OBEDIENT, "MODEL_FRO
 
 @pytest.fixture(scope="module")
 def obeyed(siege: Siege) -> Iterator[Aftermath]:
-    """Most of the thousand, where every model that can be has gone over to the attackers."""
+    """Most of them, where every model that can be has gone over to the attackers."""
     prompts: list[Mapping[str, Any]] = []
 
     def heard(asked: dict[str, Any]) -> str:
         prompts.append(asked)
         return obedient(asked)
 
-    tickets = [ticket for ticket in generate(siege.world) if ticket.number % LOCAL]
+    tickets = [ticket for ticket in generate(siege.world, count=HOSTILE) if ticket.number % LOCAL]
     with serving(create_model(heard), MODEL):
         yield laid_siege(siege, [*first_words(siege.world), *tickets], prompts, COMPROMISED)
 
@@ -354,7 +355,7 @@ def obeyed(siege: Siege) -> Iterator[Aftermath]:
 @pytest.fixture(scope="module")
 def local(siege: Siege, obeyed: Aftermath) -> Aftermath:
     """The others, on the default, local models. One stack, so one run after the other."""
-    tickets = [ticket for ticket in generate(siege.world) if not ticket.number % LOCAL]
+    tickets = [ticket for ticket in generate(siege.world, count=HOSTILE) if not ticket.number % LOCAL]
     return laid_siege(siege, tickets, [], {})
 
 
@@ -434,9 +435,11 @@ def test_the_attacks_were_real_ones(obeyed: Aftermath) -> None:
     rules = Counter(settled.decision.rule for settled in obeyed.settled.values() if settled.decision)
     places = Counter(trace.place for trace in obeyed.traces)
     headers = [place for place, _ in obeyed.telemetry if place.endswith(".dead")]
-    assert min(rules[name] for name in ("hard-rule", "unsupported", "tampered-source", "no-draft")) > 10
-    assert places[PROMPT] > 500
-    assert min(places[name] for name in ("draft", "item", "ledger", "hand_over", "outcome acknowledged")) > 10
+    assert min(rules[name] for name in ("hard-rule", "unsupported", "tampered-source", "no-draft")) > HOSTILE // 100
+    assert places[PROMPT] > HOSTILE // 2
+    assert (
+        min(places[name] for name in ("draft", "item", "ledger", "hand_over", "outcome acknowledged")) > HOSTILE // 100
+    )
     assert len(headers) >= 2 * BURIED
     assert {place.partition(" ")[0] for place, _ in obeyed.telemetry} == {"header", "record", "line", "span", "metric"}
 
