@@ -18,11 +18,14 @@ from infra.daemon import Daemon
 from infra.kafka.local import LocalKafka
 from infra.postgres.local import LocalPostgres
 from infra.settings import as_role, load_settings
+from processors.errors import SluiceError
 from processors.switch import Board
 from schemas.control import Scope, SwitchState
 from sluice import switch_paths
 from sluice.drill.cases import run_case
+from sluice.drill.hand import NotOurs, hand
 from sluice.drill.relay import Relay, to_port
+from sluice.drill.run import Ground, alone
 from sluice.drill.world import Site
 from sluice.main import app
 from sluice.switch_paths import read_board, set_switch
@@ -118,6 +121,22 @@ def test_a_stop_of_somebody_else_in_its_scope_stays(armed: dict[str, str], datab
     done = drill(armed, "--flips", "1", "--claimers", "2")
     assert (done.exit_code, "by mia: a test" in done.stderr) == (1, True)
     assert (left(database), states(armed)[str(SCOPE)]) == (0, ("off", "off"))
+
+
+async def test_a_stop_that_comes_in_between_is_not_lifted(places: dict[str, str]) -> None:
+    settings = load_settings({**os.environ, **places})
+    ground = Ground.of(settings, places["KAFKA_BOOTSTRAP_SERVERS"], places["DATABASE_URL"], SCOPE)
+    async with hand(ground.brokers, ground.people_url, SCOPE) as held:
+        await held.stop()
+        await asyncio.to_thread(switch, places, SCOPE, SwitchState.OFF, "mia")
+        with pytest.raises(NotOurs):
+            await held.arm()
+    assert await asyncio.to_thread(states, places) == {str(SCOPE): ("off", "off")}
+
+
+def test_two_drills_at_once_would_count_each_other_s_claims(database: str) -> None:
+    with alone(database), pytest.raises(SluiceError, match="another drill"), alone(database):
+        pass
 
 
 @pytest.mark.parametrize(
