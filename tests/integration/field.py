@@ -25,6 +25,7 @@ from infra.kafka.reader import Reader, Record
 from infra.language import detect_language
 from infra.scripted.smtp_server import MailServer
 from infra.settings import as_role
+from infra.wiring import POLICY
 from processors.ingress.api import ApiKey, TicketRequest, receive_api
 from processors.ingress.email import Mailbox, receive_email
 from schemas.codec import decode, encode
@@ -220,11 +221,14 @@ def working(bootstrap: str, database: str, folder: Path) -> Iterator[Field]:
     """A field with its worker running and the switch armed."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
     with mail_server() as (server, port), Reader(bootstrap, [Topic.OUTCOME]) as outcomes:
+        shedding = folder / "policy.toml"
+        shedding.write_text(POLICY.read_text(encoding="utf-8").replace("# shed_after", "shed_after"))
         environ = {
             **ours,
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "DATABASE_URL": database,
             "SLUICE_HOME": str(folder / "var"),
+            "SLUICE_POLICY": str(shedding),
             "SLUICE_CLAIM_LEASE": "4",
             "SLUICE_HELPDESK_DEADLINE": "2",
             "SLUICE_EMAIL_MAILBOXES": "support@shop.example",

@@ -59,7 +59,7 @@ def test_the_hash_is_the_files_own() -> None:
         ("sure_confidence = 0.6", "sure_confidence = 0.1", "sure_confidence must not be below"),
         ("handoff = 60", "handoff = 0", "sla_minutes.handoff"),
         ("default = 60", "", "reply_expiry_minutes.default"),
-        ("shed_after_seconds = 3600", "shed_after_seconds = 0", "overload.shed_after_seconds"),
+        ("# shed_after_seconds = 3600", "shed_after_seconds = 0", "overload.shed_after_seconds"),
         ('languages = ["en"]', 'languages = ["english"]', "languages.0"),
         ('languages = ["en"]', 'languages = ["en"]\nhash = "x"', "hash: unknown field"),
         ('languages = ["en"]', 'languages = ["en"', "not valid TOML"),
