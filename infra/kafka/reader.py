@@ -1,5 +1,6 @@
 """Reading topics from outside: no consumer group, nothing committed, everything between two moments."""
 
+import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,11 +111,19 @@ def _record(message: Message) -> Record:
 
 
 def _headers(message: Message) -> dict[str, bytes]:
-    """The headers; none where a key is not UTF-8, which confluent-kafka cannot read."""
+    """The headers; none where a key is not UTF-8, which confluent-kafka cannot read.
+
+    It goes on with the error pending, and a garbage collection that it sets off meanwhile may end the process.
+    """
+    collects = gc.isenabled()
+    gc.disable()
     try:
         return {name: _bytes(value) or b"" for name, value in dict(message.headers() or ()).items()}
     except (SystemError, UnicodeDecodeError):  # the first is what comes of the second inside its C code
         return {}
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:
