@@ -328,7 +328,8 @@ async def test_a_model_that_is_busy_is_asked_again_and_then_done_without() -> No
 )
 async def test_what_waited_too_long_is_drafted_cheaply_for_a_person(age: int, asked: Tier, outcome: Outcome) -> None:
     world = await armed()
-    world.policy = Policy.parse('frontier = ["return_policy"]\n' + TOML)
+    shedding = TOML.replace("# shed_after_seconds", "shed_after_seconds")
+    world.policy = Policy.parse('frontier = ["return_policy"]\n' + shedding)
     models = {tier: answer() for tier in Tier}
     for tier, model in models.items():
         model.name, world.models[tier] = f"scripted/{tier}", [model]
