@@ -50,14 +50,14 @@ async def acknowledge(  # noqa: PLR0913  each is a port or a limit of its own
     if text is None or obstacle is not None:
         return Acknowledged(None, obstacle or "no words")
     key = f"{ticket.ticket_id}:{escalated.admission.revision}:acknowledge"
-    if not await may_mail(ticket, key, proved=customer is not None, policy=email, conversations=conversations):
-        return Acknowledged(None, "too much mail")
     request = AcknowledgeRequest(ticket.conversation, key, ticket.channel, intent, customer)
     answer = await conversations.may_acknowledge(request)
     if answer.told is Told.SENT:
         return Acknowledged(_settled(escalated, answer.text or text, answer.delivery, clock), "told again")
     if answer.told is Told.REFUSED:
         return Acknowledged(None, "not again")
+    if not await may_mail(ticket, key, proved=customer is not None, policy=email, conversations=conversations):
+        return Acknowledged(None, "too much mail")
     try:
         found = await helpdesk.find(key, ticket.channel) if answer.told is Told.UNKNOWN else None
         delivery = found or await helpdesk.reply(Reply(key, ticket, text, ()), deadline)

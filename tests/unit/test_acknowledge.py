@@ -26,9 +26,11 @@ class Once:
     def __init__(self, *, mails: bool = True) -> None:
         self.answer = AcknowledgeAnswer(Told.GRANTED)
         self.mails = mails
+        self.asked = 0  # for the right to one more mail, which is taken for good
         self.said: list[str] = []
 
     async def may_mail(self, request: MailRequest) -> bool:
+        self.asked += 1
         return self.mails
 
     async def may_acknowledge(self, request: AcknowledgeRequest) -> AcknowledgeAnswer:
@@ -145,10 +147,20 @@ async def test_a_note_nobody_can_ask_about_is_not_sent_again() -> None:
     assert desk.deliveries == []
 
 
+MAILED = HANDED_OVER.model_copy(
+    update={"ticket": HANDED_OVER.ticket.model_copy(update={"channel": Channel.EMAIL, "sender": "a@example.com"})}
+)
+
+
+@pytest.mark.parametrize("told_before", [Told.SENT, Told.REFUSED])
+async def test_a_note_that_is_not_sent_takes_no_mail_from_its_address(told_before: Told) -> None:
+    once, desk = Once(), ScriptedHelpdesk()
+    once.answer = AcknowledgeAnswer(told_before, WORDS, "d")
+    await told(MAILED, once=once, desk=desk)
+    assert (once.asked, desk.deliveries) == (0, [])
+
+
 async def test_an_address_that_has_had_its_mail_gets_no_note() -> None:
-    mailed = HANDED_OVER.model_copy(
-        update={"ticket": HANDED_OVER.ticket.model_copy(update={"channel": Channel.EMAIL, "sender": "a@example.com"})}
-    )
     once, desk = Once(mails=False), ScriptedHelpdesk()
-    assert await told(mailed, once=once, desk=desk) == Acknowledged(None, "too much mail")
+    assert await told(MAILED, once=once, desk=desk) == Acknowledged(None, "too much mail")
     assert desk.deliveries == []
