@@ -54,6 +54,7 @@ class Decision(Value):
     switch_state: str
     switch_epoch: int  # offset of the last switch record seen, -1 when there is none
     decided_at: Aware
+    p_good: float | None = None  # P(the answer is good), as the certificate's score; None where nothing computes it
 
 
 class ReplyApproved(Event):
