@@ -55,7 +55,7 @@ def test_the_shop_is_a_suite() -> None:
     shop = load_suite(SHOP)
     assert shop.name == "shop"
     assert [path.name for path in shop.articles] == ["articles.jsonl"]
-    assert len(shop.customers) == 300
+    assert len(shop.customers) == 800
     assert len(shop.split("train")) >= 200
     assert {ticket.split for ticket in shop.split("train")} == {"train"}
 
