@@ -18,7 +18,7 @@ GOOD = '{"id": "a", "title": "A", "sections": [{"id": "s", "heading": "S", "text
         ("a.md", b"---\ntitle: A\nid: [x\n---\n## S\nT\n", "a.md:4: the front matter is no YAML"),
         ("a.md", b"---\ntitle: A\n---\n## S\nT\xff\n", "a.md:5: not UTF-8"),
         ("a.md", b"## S\nT\n", "a.md: the front matter has no title"),
-        ("a.md", b"---\ntitle: A\nvalid_from: soon\n---\n## S\nT\n", "a.md: Invalid isoformat string: 'soon'"),
+        ("a.md", b"---\ntitle: A\nvalid_from: soon\n---\n## S\nT\n", "a.md: valid_from is no date: 'soon'"),
         ("a.jsonl", GOOD.encode() + b'{"id": "b", "title": "B"}', "a.jsonl:2: the field sections is missing"),
         ("a.jsonl", GOOD.replace('"heading"', '"head"').encode(), "a.jsonl:1: the field heading is missing"),
         ("a.jsonl", b'{"id": "b", "title": "B", "sections": "x"}', "a.jsonl:1: sections is no list of objects"),
