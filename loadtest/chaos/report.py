@@ -26,6 +26,7 @@ def document(seed: int, history: History, verdict: Verdict, not_run: Mapping[str
         "faults": {
             name: {
                 "applied": len(times),
+                "at": [[applied.began.isoformat(), applied.ended.isoformat()] for applied in times],
                 "recovery_seconds": recoveries(history, times),
                 "what": [applied.detail for applied in times],
             }

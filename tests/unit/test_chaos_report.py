@@ -35,7 +35,12 @@ def test_the_document_has_what_was_promised_and_counts_no_fault_that_was_not_app
         "tickets settled lost double_sent out_of_order committed_past_unfinished sent_after_stop dead unexplained"
     )
     assert set(promised.split()) <= set(found)
-    assert found["faults"]["worker-kill"] == {"applied": 1, "recovery_seconds": [11.0], "what": ["worker-0"]}
+    assert found["faults"]["worker-kill"] == {
+        "applied": 1,
+        "at": [["2026-11-24T12:00:02+00:00", "2026-11-24T12:00:04+00:00"]],
+        "recovery_seconds": [11.0],
+        "what": ["worker-0"],
+    }
     assert "poison" not in found["faults"]
     assert found["not_run"] == {"poison": "its turn did not come"}
 
