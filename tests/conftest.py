@@ -26,8 +26,13 @@ _numbers = count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a server, so that `make check` can leave them out."""
+    """Mark the tests that need a server, so that `make check` can leave them out, and those that share one process.
+
+    A process runs whole files, and one runs all of `e2e`, whose stack takes half a minute to start.
+    """
     for item in items:
+        shared = "e2e" if item.path.is_relative_to(Path(__file__).parent / "e2e") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(shared))
         placed = any(item.path.is_relative_to(Path(__file__).parent / folder) for folder in ("integration", "e2e"))
         real = any(name in item.nodeid for name in ("[postgres", "[recorded"))  # a contract test on the real adapter
         if placed or real or SERVERS & set(getattr(item, "fixturenames", ())):
