@@ -1,8 +1,9 @@
 """Labelled suites: a folder with a help centre, customers and tickets, read into frozen values."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -38,8 +39,8 @@ class ExpectedSource(Value):
 class Turn(Value):
     """An earlier message of a labelled conversation."""
 
-    speaker: str  # user, or agent
-    text: str
+    speaker: str = "user"  # or agent
+    text: str = ""
 
 
 class LabelledTicket(Value):
@@ -85,7 +86,9 @@ class LabelledTicket(Value):
 
     @property
     def text(self) -> str:
-        """Subject and body, as a classifier reads them."""
+        """Subject and body, as a classifier reads them; once where a subject only repeats how the body begins."""
+        if self.body.strip().startswith(self.subject.strip()):
+            return self.body.strip()
         return "\n".join(part for part in (self.subject.strip(), self.body.strip()) if part)
 
     @property
@@ -114,6 +117,7 @@ class Suite:
     tickets: Mapping[str, tuple[LabelledTicket, ...]]
     intents: tuple[IntentExample, ...] = ()
     policy: Path | None = None  # its own policy, where it has one
+    variant: str = ""  # how it is parted, where that is not by its own files: trained parts are kept apart
     references: Mapping[str, str] = field(default_factory=dict)  # ticket id to the human answer
 
     def split(self, name: str) -> tuple[LabelledTicket, ...]:
@@ -190,13 +194,39 @@ def load_suite(path: Path) -> Suite:
     )
 
 
+def judged_on(suite: Suite, file: Path) -> Suite:
+    """The suite with the tickets of another file as its test half; everything else labelled is its train half.
+
+    Labels may be missing there, and what only the suite's own folder can hold. A customer or ticket of the file is not
+    trained on, so that a part of the dev tickets may be given too.
+
+    Raises:
+        SuiteError: a row is malformed, or an id stands there twice.
+    """
+    completed = ((number, _completed(row, f"{file.stem}-{number}")) for number, row in _lines(file))
+    rows = tuple(_row(file, number, row, LabelledTicket) for number, row in completed)
+    twice = [found for found, count in Counter(row.id for row in rows).items() if count > 1]
+    if twice or not rows:
+        raise SuiteError(f"{file}: {f'the id {twice[0]} is there twice' if twice else 'no row'}")
+    known = {row.id for row in rows} | {row.group for row in rows}
+    others = tuple(t for name in sorted(suite.tickets) for t in suite.tickets[name] if name != "test")
+    train = tuple(ticket for ticket in others if ticket.id not in known and ticket.group not in known)
+    return replace(suite, tickets={"train": train, "test": rows}, variant="all-but-tickets")
+
+
+def _completed(row: Row, name: str) -> Row:
+    """A row that may lack an id, a body, and the files that are of another folder."""
+    return {"id": name, "body": "", **{key: value for key, value in row.items() if key not in ("eml", "payload")}}
+
+
 def halves(suite: Suite, seed: int = 0) -> Halves:
-    """Train and held-out tickets: `train` and `test` where the suite has `train`, else the dev tickets by customer."""
-    if "train" in suite.tickets:
-        held_out = suite.tickets.get("test", ())
-        return Halves(suite.tickets["train"], held_out, suite.intents, "tickets_train and tickets_test")
-    everything = [ticket for name in sorted(suite.tickets) if name.startswith("dev") for ticket in suite.tickets[name]]
-    train, held_out = split_by_customer(everything, seed)
+    """Train and held-out tickets: by the suite's own files `train` (else all of dev) and `test` where it has a test
+    half, else the dev tickets by customer."""
+    dev = [ticket for name in sorted(suite.tickets) if name.startswith("dev") for ticket in suite.tickets[name]]
+    if "train" in suite.tickets or "test" in suite.tickets:
+        train, held_out = suite.tickets.get("train", tuple(dev)), suite.tickets.get("test", ())
+        return Halves(train, held_out, _apart(suite.intents, held_out), "the suite's own halves")
+    train, held_out = split_by_customer(dev, seed)
     return Halves(train, held_out, _apart(suite.intents, held_out), f"half of the customers, by hash, seed {seed}")
 
 

@@ -20,6 +20,8 @@ class Provenance:
     suite: str
     split: str
     trained_on: str  # which tickets the trained parts saw, in words
+    seen: int  # how many of the tickets judged they saw: figures of those flatter
+    stage: str  # the last one that was run
     models: dict[str, str]  # role → provider/name
     policy_hash: str
     config_hash: str

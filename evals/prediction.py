@@ -1,12 +1,19 @@
 """One row of `predictions.jsonl`: what the pipeline decided and said about one ticket."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from evals.dataset import LabelledTicket
-from evals.scorers import Answer, Label, Reference
+from evals.scorers import HANDOFF, Answer, Label, Reference
 from schemas.event import Value
-from schemas.gate import ReplyApproved, TicketEscalated
+from schemas.gate import ReplyApproved, SentenceCheck, TicketEscalated
+from schemas.resolution import Draft
+from schemas.retrieval import Evidence
+from schemas.router import Band, Route, Tier
 
 
 class RankedSource(Value):
@@ -28,7 +35,10 @@ class CheckedSentence(Value):
 
 
 class Prediction(Value):
-    """The pipeline's answer to one ticket. `answer` is the draft whatever became of it; empty without one."""
+    """The pipeline's answer to one ticket. `answer` is the draft whatever became of it; empty without one.
+
+    A ticket taken only part of the way (`sluice eval --stage`) is a hand-over by the rule `stopped-at-<stage>`.
+    """
 
     id: str
     intent: str
@@ -41,6 +51,7 @@ class Prediction(Value):
     answer: str
     sentences: tuple[CheckedSentence, ...]
     groundedness: float
+    p_good: float | None = None  # P(the answer is good), where the deployment has learned to tell
     reasons: tuple[str, ...]
     facts_shown: tuple[str, ...]
     model: str | None
@@ -50,26 +61,43 @@ class Prediction(Value):
     latency_ms: float
 
 
+@dataclass(frozen=True)
+class Walked:
+    """How far a ticket was taken: what each stage made of it, None from the one it did not reach."""
+
+    route: Route
+    evidence: Evidence | None = None
+    draft: Draft | None = None
+    event: ReplyApproved | TicketEscalated | None = None  # it left the gate
+
+
 def predicted(id_: str, event: ReplyApproved | TicketEscalated, latency_ms: float) -> Prediction:
     """The row of a ticket that left the gate."""
-    draft, decision = event.draft, event.decision
+    return row_of(id_, Walked(event.route, event.evidence, event.draft, event), latency_ms)
+
+
+def row_of(id_: str, walked: Walked, latency_ms: float, *, stopped: str = "") -> Prediction:
+    """The row of a ticket, however far it was taken; `stopped` names the rule where that was not to the end."""
+    route, draft, evidence = walked.route, walked.draft, walked.evidence or Evidence()
+    decision = walked.event.decision if walked.event else None
     return Prediction(
         id=id_,
-        intent=event.route.intent,
-        route_band=event.route.band.value,
-        disposition=decision.disposition.value,
-        rule=decision.rule,
-        tier=event.route.tier.value,
-        confidence=event.route.confidence,
+        intent=route.intent,
+        route_band=route.band.value,
+        disposition=decision.disposition.value if decision else HANDOFF,
+        rule=decision.rule if decision else stopped,
+        tier=route.tier.value,
+        confidence=route.confidence,
         sources=tuple(
             RankedSource(article_id=passage.article_id, section_id=passage.section_id, score=passage.score)
-            for passage in event.evidence.passages
+            for passage in evidence.passages
         ),
         answer=draft.text if draft else "",
-        sentences=_sentences(event),
-        groundedness=decision.groundedness,
-        reasons=(*event.route.reasons, *decision.reasons),
-        facts_shown=tuple(fact.record for fact in event.evidence.facts),
+        sentences=_sentences(draft, decision.checks if decision else ()),
+        groundedness=decision.groundedness if decision else 0.0,
+        p_good=decision.p_good if decision else None,
+        reasons=(*route.reasons, *(decision.reasons if decision else ())),
+        facts_shown=tuple(fact.record for fact in evidence.facts),
         model=draft.model if draft else None,
         tokens_in=draft.tokens_in if draft else 0,
         tokens_out=draft.tokens_out if draft else 0,
@@ -78,11 +106,17 @@ def predicted(id_: str, event: ReplyApproved | TicketEscalated, latency_ms: floa
     )
 
 
-def _sentences(event: ReplyApproved | TicketEscalated) -> tuple[CheckedSentence, ...]:
-    if event.draft is None:
+def refused(id_: str, why: str) -> Prediction:
+    """The row of a ticket that no door takes in: a person's."""
+    route = Route(intent="unknown", band=Band.ESCALATE, tier=Tier.COMMODITY, confidence=0.0, reasons=(why,))
+    return row_of(id_, Walked(route), 0.0, stopped="refused-at-the-door")
+
+
+def _sentences(draft: Draft | None, checks: Sequence[SentenceCheck]) -> tuple[CheckedSentence, ...]:
+    if draft is None:
         return ()
-    supported = [check.supported for check in event.decision.checks]
-    supported += [False] * (len(event.draft.sentences) - len(supported))  # what was not checked is not supported
+    supported = [check.supported for check in checks]
+    supported += [False] * (len(draft.sentences) - len(supported))  # what was not checked is not supported
     return tuple(
         CheckedSentence(
             text=sentence.text,
@@ -91,7 +125,7 @@ def _sentences(event: ReplyApproved | TicketEscalated) -> tuple[CheckedSentence,
             quote=sentence.citation.quote if sentence.citation else None,
             supported=checked,
         )
-        for sentence, checked in zip(event.draft.sentences, supported, strict=False)
+        for sentence, checked in zip(draft.sentences, supported, strict=False)
     )
 
 
@@ -127,3 +161,20 @@ def write(path: Path, predictions: Iterable[Prediction]) -> None:
     part = path.with_suffix(".part")
     part.write_text("".join(row.model_dump_json() + "\n" for row in predictions), encoding="utf-8")
     part.rename(path)
+
+
+def read(path: Path) -> list[Prediction]:
+    """The rows of a file; a last line that was cut off while it was written is left out.
+
+    Raises:
+        ValueError: another line is no row.
+    """
+    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows += [Prediction.model_validate(json.loads(line))] if line.strip() else []
+        except (json.JSONDecodeError, ValidationError):
+            if number != len(lines):
+                raise ValueError(f"{path}:{number}: not a prediction") from None
+    return rows

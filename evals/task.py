@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import NAMESPACE_URL, uuid5
 
-from evals.dataset import LabelledTicket, Suite, as_chat, as_request, as_webhook
-from evals.prediction import Prediction, predicted
-from processors.errors import Conflict
+from pydantic import ValidationError
+
+from evals.dataset import LabelledTicket, Suite, Turn, as_chat, as_request, as_webhook
+from evals.prediction import Prediction, Walked, refused, row_of
+from processors.errors import Conflict, Rejected
 from processors.gate import decide, judge, leave
 from processors.ingress import LanguageOf
 from processors.ingress.api import ApiKey, receive_api
@@ -37,8 +40,10 @@ from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.ingress import Channel, TicketReceived
 from schemas.resolution import ReplyDrafted
 from schemas.retrieval import EvidenceFound
-from schemas.router import TicketRouted, Tier
+from schemas.router import Admission, Author, Message, TicketRouted, Tier
 
+Until = Literal["router", "retrieval", "resolution", "gate"]
+CUSTOMERS_OWN = ("user", "customer")  # speakers of a suite's transcript; whoever else speaks is the support
 AT_ONCE = 4  # conversations; the models keep two cores busy with fewer
 ACCOUNT = "eval"
 
@@ -52,25 +57,32 @@ class Armed:
 
 
 @dataclass(frozen=True)
-class Pipeline:
-    """The ports of the whole path."""
+class Answering:
+    """The ports and values of the stages after the router."""
 
-    conversations: Conversations
-    policy: Policy
-    classifier: Classifier
     knowledge: Knowledge
     customers: Customers
     models: Mapping[Tier, Sequence[Model]]
-    ledger: Ledger
     prompt: PromptFile
     verifier: Verifier
     helpdesk: Helpdesk
-    clock: Clock
     retrieval_threshold: float  # 0-1
     retrieval_limit: int  # passages
     gate_floor: float  # 0-1
     model_deadline: float  # seconds
     config_hash: str
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The ports of the path."""
+
+    conversations: Conversations
+    policy: Policy
+    classifier: Classifier
+    ledger: Ledger
+    clock: Clock
+    answering: Answering | None  # None ends the path at the router: a suite without a help centre
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,7 @@ def receive(ticket: LabelledTicket, suite: Suite, entrance: Entrance) -> TicketR
         return receive_email(raw, mailbox=entrance.mailbox, received_at=now, language=entrance.language)
     if ticket.channel == "chat":
         return _from_chat(ticket, now, entrance.language)
-    if ticket.channel == "whatsapp":
+    if ticket.channel == "whatsapp" and ticket.payload is not None:
         raw = as_webhook(ticket, suite, at=now).raw
         return receive_whatsapp(raw, received_at=now, language=entrance.language).tickets[0]
     entry = as_request(ticket)
@@ -115,15 +127,19 @@ def _from_chat(ticket: LabelledTicket, now: datetime, language: LanguageOf) -> T
     return receive_chat(entry.message, session=session, received_at=now, language=language)
 
 
-async def solve(ticket: TicketReceived, pipeline: Pipeline) -> ReplyApproved | TicketEscalated:
-    """Take one ticket down the whole path, and deliver its reply where it may go out.
+async def solve(
+    ticket: TicketReceived, pipeline: Pipeline, *, thread: Sequence[Turn] = (), until: Until = "gate"
+) -> Walked:
+    """Take one ticket down the path as far as `until`, and past the gate deliver its reply where it may go out.
+
+    `thread` are turns before it that were held elsewhere: they stand before the conversation's own transcript.
 
     Raises:
         Conflict: the same id came with another body.
         DependencyDown, TryLater: a part does not answer; an evaluation stops rather than count it.
     """
-    switch, view = Armed(), Armed().view(channel=ticket.channel, intent="", customer_id=None)
-    admission = await pipeline.conversations.admit(ticket)
+    view = Armed().view(channel=ticket.channel, intent="", customer_id=None)
+    admission = _with_thread(await pipeline.conversations.admit(ticket), thread, ticket.received_at)
     routed = TicketRouted(
         ticket=ticket,
         admission=admission,
@@ -136,24 +152,31 @@ async def solve(ticket: TicketReceived, pipeline: Pipeline) -> ReplyApproved | T
             switch=view,
         ),
     )
+    answering = pipeline.answering
+    if until == "router" or answering is None:
+        return Walked(routed.route)
     evidence = await retrieve(
         routed,
-        knowledge=pipeline.knowledge,
-        customers=pipeline.customers,
+        knowledge=answering.knowledge,
+        customers=answering.customers,
         policy=pipeline.policy,
-        threshold=pipeline.retrieval_threshold,
-        limit=pipeline.retrieval_limit,
+        threshold=answering.retrieval_threshold,
+        limit=answering.retrieval_limit,
         at=pipeline.clock.now(),
     )
+    if until == "retrieval":
+        return Walked(routed.route, evidence)
     found = EvidenceFound(ticket=ticket, admission=admission, route=routed.route, evidence=evidence)
     result = await draft(
         found,
-        models=pipeline.models,
+        models=answering.models,
         ledger=pipeline.ledger,
         switch_view=view,
-        prompt=pipeline.prompt,
-        deadline=pipeline.model_deadline,
+        prompt=answering.prompt,
+        deadline=answering.model_deadline,
     )
+    if until == "resolution":
+        return Walked(routed.route, evidence, result.draft)
     drafted = ReplyDrafted(
         ticket=ticket,
         admission=admission,
@@ -162,32 +185,53 @@ async def solve(ticket: TicketReceived, pipeline: Pipeline) -> ReplyApproved | T
         draft=result.draft,
         failure=result.failure,
     )
-    checks = await judge(drafted, verifier=pipeline.verifier)
+    event = await _past_the_gate(drafted, pipeline, answering, view)
+    return Walked(event.route, event.evidence, event.draft, event)
+
+
+def _with_thread(admission: Admission, thread: Sequence[Turn], now: datetime) -> Admission:
+    """The admission with turns held elsewhere before its transcript, a minute apart."""
+    earlier = tuple(
+        Message(
+            author=Author.CUSTOMER if turn.speaker.lower() in CUSTOMERS_OWN else Author.BOT,
+            text=turn.text,
+            at=now - timedelta(minutes=len(thread) - at),
+        )
+        for at, turn in enumerate(thread)
+    )
+    return admission.model_copy(update={"transcript": (*earlier, *admission.transcript)}) if earlier else admission
+
+
+async def _past_the_gate(
+    drafted: ReplyDrafted, pipeline: Pipeline, answering: Answering, view: SwitchView
+) -> ReplyApproved | TicketEscalated:
+    """Decide, and deliver what may be sent."""
+    checks = await judge(drafted, verifier=answering.verifier)
     decision = decide(
         drafted,
         checks,
         switch=view,
         policy=pipeline.policy,
-        threshold=pipeline.retrieval_threshold,
-        floor=pipeline.gate_floor,
-        verifier_name=pipeline.verifier.name,
-        config_hash=pipeline.config_hash,
+        threshold=answering.retrieval_threshold,
+        floor=answering.gate_floor,
+        verifier_name=answering.verifier.name,
+        config_hash=answering.config_hash,
         now=pipeline.clock.now(),
     )
     event = leave(drafted, decision, pipeline.policy)
-    if isinstance(event, ReplyApproved):
-        settlement = await deliver(
-            event,
-            conversations=pipeline.conversations,
-            helpdesk=pipeline.helpdesk,
-            switch=switch,
-            clock=pipeline.clock,
-            lease=60.0,
-            deadline=10.0,
-            email=pipeline.policy.email,
-        )
-        return settlement.divert or event
-    return event
+    if not isinstance(event, ReplyApproved):
+        return event
+    settlement = await deliver(
+        event,
+        conversations=pipeline.conversations,
+        helpdesk=answering.helpdesk,
+        switch=Armed(),
+        clock=pipeline.clock,
+        lease=60.0,
+        deadline=10.0,
+        email=pipeline.policy.email,
+    )
+    return settlement.divert or event
 
 
 async def run(
@@ -196,34 +240,51 @@ async def run(
     pipeline: Pipeline,
     entrance: Entrance,
     on_done: Callable[[Prediction], None] = lambda row: None,
+    *,
+    until: Until = "gate",
 ) -> list[Prediction]:
-    """Predict every ticket, a few conversations at a time, each conversation in its order; rows in the given order."""
+    """Predict every ticket, a few customers at a time, each one's tickets in their order; rows in the given order.
+
+    A ticket that its channel's door refuses is a row too: a person's.
+    """
     slots = asyncio.Semaphore(AT_ONCE)
     rows: dict[str, Prediction] = {}
 
-    async def one(ticket: LabelledTicket) -> None:
+    async def one(ticket: LabelledTicket) -> Prediction:
         began = pipeline.clock.monotonic()
         try:
-            event = await solve(receive(ticket, suite, entrance), pipeline)
+            received = receive(ticket, suite, entrance)
+        except (Rejected, ValidationError) as error:
+            return refused(ticket.id, f"no door takes it in: {error}".splitlines()[0])
+        try:
+            walked = await solve(received, pipeline, thread=ticket.thread, until=until)
         except Conflict as error:
             raise ValueError(f"{ticket.id}: two tickets of the suite have one id: {error}") from error
-        rows[ticket.id] = predicted(ticket.id, event, (pipeline.clock.monotonic() - began) * 1000)
-        on_done(rows[ticket.id])
+        return row_of(ticket.id, walked, (pipeline.clock.monotonic() - began) * 1000, stopped=f"stopped-at-{until}")
 
-    async def conversation(turns: Sequence[LabelledTicket]) -> None:
+    async def in_turn(turns: Sequence[LabelledTicket]) -> None:
         async with slots:
             for ticket in turns:
-                await one(ticket)
+                rows[ticket.id] = await one(ticket)
+                on_done(rows[ticket.id])
 
     async with asyncio.TaskGroup() as group:
-        for turns in conversations(tickets).values():
-            group.create_task(conversation(turns))
+        for turns in in_order(tickets):
+            group.create_task(in_turn(turns))
     return [rows[ticket.id] for ticket in tickets]
 
 
-def conversations(tickets: Sequence[LabelledTicket]) -> dict[str, list[LabelledTicket]]:
-    """The tickets by conversation, in their order; one that continues nothing stands alone."""
-    grouped: dict[str, list[LabelledTicket]] = {}
+def in_order(tickets: Sequence[LabelledTicket]) -> list[list[LabelledTicket]]:
+    """The tickets by who wrote them and in which conversation: what one knows of the one before it never differs."""
+    places: dict[str, list[LabelledTicket]] = {}
     for ticket in tickets:
-        grouped.setdefault(ticket.conversation or ticket.id, []).append(ticket)
-    return grouped
+        names = [f"{kind}:{name}" for kind, name in _names(ticket) if name] or [f"id:{ticket.id}"]
+        known = next((places[name] for name in names if name in places), [])
+        known.append(ticket)
+        for name in names:
+            places.setdefault(name, known)
+    return list({id(turns): turns for turns in places.values()}.values())
+
+
+def _names(ticket: LabelledTicket) -> tuple[tuple[str, str | None], ...]:
+    return ("conversation", ticket.conversation), ("customer", ticket.customer_id)

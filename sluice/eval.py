@@ -1,9 +1,11 @@
-"""`sluice eval`: the whole path over a labelled suite, in this process; predictions and a report."""
+"""`sluice eval`: a labelled suite down the path, in this process; predictions and a report."""
 
+import hashlib
 import json
 import re
 import subprocess
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,59 +13,97 @@ from typing import Annotated, Any
 import psycopg
 import typer
 from psycopg import sql
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from evals.dataset import LabelledTicket, Suite, SuiteError, halves
+from evals.dataset import LabelledTicket, Suite, SuiteError, halves, judged_on
 from evals.outcome import Provenance, report
-from evals.prediction import Prediction, write
-from evals.task import Entrance, Pipeline, run
+from evals.prediction import Prediction
+from evals.resume import Manifest, OtherRun, Rows
+from evals.task import Answering, Entrance, Pipeline, Until, run
 from infra.language import detect_language
 from infra.postgres.local import PostgresFailed, start_postgres
 from infra.postgres.migrate import migrate
-from infra.settings import Settings
-from infra.wiring import Adapters, in_memory, open_adapters
+from infra.settings import Settings, SettingsError, load_settings
+from infra.wiring import Adapters, InMemory, embedder_of, in_memory, open_adapters
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from sluice.figures import show_report
 from sluice.reach import usable
-from sluice.suite import Prepared, load, open_suite, prepare, with_suite
+from sluice.suite import Prepared, code_digest, load, open_suite, prepare, trained_digest, with_suite
 from sluice.terminal import DOWN, USAGE, AsJson, fail, print_json, read_settings, stderr
 from sluice.terminal import run as run_async
 from streams.ingress.mail import mailbox_of
 
 HELD_OUT = "held-out"
+ROLES = ("router", "commodity", "frontier")
+RUNS = (
+    "evals/task.py",
+    "evals/prediction.py",
+    "evals/dataset.py",
+    "infra",
+    "processors",
+    "schemas",
+)  # what rows rest on
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run, and where its rows go."""
+
+    suite: Suite
+    tickets: tuple[LabelledTicket, ...]
+    split: str  # by name, for the report
+    until: Until
+    out: Path
 
 
 def evaluate(
     suite: Annotated[str, typer.Argument(help="A suite folder, or `shop`.")],
+    tickets: Annotated[
+        Path | None, typer.Option(help="Other tickets (JSONL, labels may be missing) for the suite's help centre.")
+    ] = None,
     split: Annotated[
         str, typer.Option(help="Which tickets_<split>.jsonl, or `held-out`: what nothing was trained on.")
     ] = HELD_OUT,
-    out: Annotated[Path, typer.Option(help="Folder of predictions.jsonl and report.json.")] = Path("var/eval"),
+    stage: Annotated[Until, typer.Option(help="The last stage to run.")] = "gate",
+    role: Annotated[
+        list[str] | None, typer.Option(help="A model for a role, as commodity=provider/name. May be given again.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of predictions.jsonl and the report.")] = Path("var/eval"),
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N tickets.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Drop rows of another run that the folder holds.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a suite's tickets through the same processors and adapters as the workers, without Kafka.
 
-    Trained parts are fitted on the training half of the customers first, unless that was done. Nothing is sent: the
-    switch counts as armed, the helpdesk is in memory.
+    Trained parts are fitted on the training half of the customers first, unless that was done; with --tickets, on all
+    labelled tickets of the suite but those. Nothing is sent: the switch counts as armed, the helpdesk is in memory. A
+    run that was cut off goes on where it was. A suite without articles is run through the router only.
 
     Examples:
 
       sluice eval shop --split test --out var/eval/shop
 
       sluice eval ../shared/evaldata/thunderbird --split dev --limit 200
+
+      sluice eval ../shared/evaldata/mtrag --tickets new.jsonl --role commodity=vllm/qwen3 --out var/eval/mtrag
     """
-    settings = read_settings()
+    settings = _with_roles(read_settings(), role or [])
     usable(settings)
     opened = open_suite(suite)
     try:
-        tickets = halves(opened).held_out if split == HELD_OUT else opened.split(split)
+        opened = judged_on(opened, tickets) if tickets else opened
+        chosen = halves(opened).held_out if tickets or split == HELD_OUT else opened.split(split)
     except SuiteError as error:
         fail(str(error), USAGE)
+    order = Order(opened, chosen[:limit], tickets.name if tickets else split, _last(opened, stage), out)
+    if fresh:
+        (out / "predictions.jsonl").unlink(missing_ok=True)
     try:
-        found = run_async(_evaluate(opened, tickets[:limit], split, out, settings))
+        found = run_async(_evaluate(order, settings))
     except PostgresFailed as error:
         fail(str(error), DOWN)
+    except OtherRun as error:
+        fail(f"{error}: give another --out, or --fresh to drop them", USAGE)
     if as_json:
         print_json(found)
     else:
@@ -71,54 +111,107 @@ def evaluate(
         stderr.print(f"wrote {out / 'predictions.jsonl'} and {out / 'report.json'}")
 
 
-async def _evaluate(
-    suite: Suite, tickets: tuple[LabelledTicket, ...], split: str, out: Path, settings: Settings
-) -> dict[str, Any]:
-    out.mkdir(parents=True, exist_ok=True)
-    server = start_postgres(settings.home / "eval" / "postgres", durable=False)
+def _with_roles(settings: Settings, roles: list[str]) -> Settings:
+    """The settings with other models for some roles, each checked as a setting is."""
+    for given in roles:
+        name, _, model = given.partition("=")
+        if name not in ROLES:
+            fail(f"--role {given}: write it as ROLE=provider/name, with a role of {', '.join(ROLES)}", USAGE)
+        try:
+            checked = load_settings({f"MODEL_{name.upper()}": model})
+        except SettingsError as error:
+            fail(f"--role {given}: {error}", USAGE)
+        settings = settings.model_copy(update={f"model_{name}": getattr(checked, f"model_{name}")})
+    return settings
+
+
+def _last(suite: Suite, stage: Until) -> Until:
+    """The last stage that the suite allows."""
+    if not suite.articles and stage != "router":
+        stderr.print(f"{suite.name} has no help centre: only its router is run")
+        return "router"
+    return stage
+
+
+async def _evaluate(order: Order, settings: Settings) -> dict[str, Any]:
+    order.out.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as closing:
-        closing.callback(server.stop)
-        url = server.url(_database(suite))
-        _create(server.url("postgres"), _database(suite))
-        migrate(url)
-        adapters = await closing.enter_async_context(open_adapters(settings, url, ["retrieval"]))
-        prepared = await prepare(suite, settings, adapters.embedder, stderr.print)
-        await load(suite, url, adapters.embedder, stderr.print)
-        own = Adapters(with_suite(settings, suite, prepared), adapters.pools)
-        rows = await _predict(suite, tickets, own)
-        provenance = _provenance(suite, split, prepared, own)
-    write(out / "predictions.jsonl", rows)
-    found = report(list(zip(rows, tickets, strict=True)), provenance)
-    (out / "report.json").write_text(json.dumps(found, indent=2, default=str) + "\n")
+        if order.until == "router":
+            embedder = embedder_of(settings)
+            prepared = await prepare(order.suite, settings, embedder, stderr.print)
+            own = Adapters(with_suite(settings, order.suite, prepared), {})
+        else:
+            url, base = await _stores(order.suite, settings, closing)
+            prepared = await prepare(order.suite, settings, base.embedder, stderr.print)
+            await load(order.suite, url, base.embedder, stderr.print)
+            own = Adapters(with_suite(settings, order.suite, prepared), base.pools)
+        rows = Rows(order.out, _manifest(order, prepared, own))
+        await _predict(order, own, rows)
+    provenance = _provenance(order, prepared, own, rows)
+    pairs = [(rows.done[ticket.id], ticket) for ticket in order.tickets]
+    found = report(pairs, provenance)
+    (order.out / "report.json").write_text(json.dumps(found, indent=2, default=str) + "\n")
     return found
 
 
-async def _predict(suite: Suite, tickets: tuple[LabelledTicket, ...], adapters: Adapters) -> list[Prediction]:
-    memory = in_memory(adapters.clock, suite.customers)
+async def _stores(suite: Suite, settings: Settings, closing: AsyncExitStack) -> tuple[str, Adapters]:
+    """A database of the suite's own on a server of its own, empty or as an earlier run left it, and adapters on it."""
+    server = start_postgres(settings.home / "eval" / suite.name / "postgres", durable=False)
+    closing.callback(server.stop)
+    name = "eval_" + re.sub(r"[^a-z0-9]+", "_", suite.name.lower())
+    _create(server.url("postgres"), name)
+    url = server.url(name)
+    migrate(url)
+    return url, await closing.enter_async_context(open_adapters(settings, url, ["retrieval"]))
+
+
+def _create(server_url: str, name: str) -> None:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+
+
+async def _predict(order: Order, adapters: Adapters, rows: Rows) -> None:
+    memory = in_memory(adapters.clock, order.suite.customers)
     await memory.switch_table.set(_ARMED, offset=None)
     pipeline = Pipeline(
         conversations=memory.conversations,
         policy=adapters.policy,
         classifier=adapters.classifier,
+        ledger=memory.ledger,
+        clock=adapters.clock,
+        answering=None if order.until == "router" else _answering(adapters, memory),
+    )
+    entrance = Entrance(mailbox_of(adapters.settings), adapters.clock, detect_language)
+    left = rows.left(order.tickets)
+    if len(left) < len(order.tickets):
+        stderr.print(f"going on: {len(order.tickets) - len(left)} of {len(order.tickets)} tickets are done")
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(TextColumn("{task.description}"), *columns, console=stderr) as progress:
+        bar = progress.add_task(order.suite.name, total=len(left))
+
+        def done(row: Prediction) -> None:
+            rows.add(row)
+            progress.advance(bar)
+
+        await run(left, order.suite, pipeline, entrance, done, until=order.until)
+    rows.finish(order.tickets)
+
+
+def _answering(adapters: Adapters, memory: InMemory) -> Answering:
+    return Answering(
         knowledge=adapters.knowledge,
         customers=adapters.customers,
         models=adapters.models,
-        ledger=memory.ledger,
         prompt=adapters.prompt,
         verifier=adapters.verifier,
         helpdesk=memory.helpdesk,
-        clock=adapters.clock,
         retrieval_threshold=adapters.retrieval_threshold,
         retrieval_limit=adapters.retrieval_limit,
         gate_floor=adapters.gate_floor,
         model_deadline=adapters.model_deadline,
         config_hash=adapters.config_hash,
     )
-    entrance = Entrance(mailbox_of(adapters.settings), adapters.clock, detect_language)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr) as progress:
-        bar = progress.add_task(f"{suite.name}", total=len(tickets))
-        return await run(tickets, suite, pipeline, entrance, lambda _: progress.advance(bar))
 
 
 _ARMED = SwitchSet(
@@ -131,39 +224,62 @@ _ARMED = SwitchSet(
 )
 
 
-def _provenance(suite: Suite, split: str, prepared: Prepared, adapters: Adapters) -> Provenance:
+def _manifest(order: Order, prepared: Prepared, adapters: Adapters) -> Manifest:
+    """What the rows depend on; the model servers' own state can't be among it."""
     settings = adapters.settings
+    own = order.suite.customers, [(path.name, _sha(path)) for path in order.suite.articles]
+    tickets = (ticket.model_dump_json() for name in sorted(order.suite.tickets) for ticket in order.suite.split(name))
+    return Manifest(
+        {
+            "suite": order.suite.name,
+            "data": hashlib.sha256(repr(own).encode()).hexdigest(),
+            "tickets": hashlib.sha256("\n".join((order.split, *tickets)).encode()).hexdigest(),
+            "stage": order.until,
+            **{f"model of {name}": str(getattr(settings, f"model_{name}")) for name in ROLES},
+            "configuration": adapters.config_hash,
+            "trained parts or policy": trained_digest(prepared),
+            "prompt": adapters.prompt.hash,
+            "code": code_digest(RUNS),
+        }
+    )
+
+
+def _sha(path: Path) -> str:
+    files = sorted(path.rglob("*.md")) if path.is_dir() else [path]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _provenance(order: Order, prepared: Prepared, adapters: Adapters, rows: Rows) -> Provenance:
+    settings = adapters.settings
+    later = {} if order.until == "router" else {"verifier": adapters.verifier.name}
+    seen = {ticket.id for ticket in halves(order.suite).train}
     return Provenance(
-        suite=suite.name,
-        split=split,
+        suite=order.suite.name,
+        split=order.split,
+        stage=order.until,
         trained_on=prepared.trained_on,
+        seen=sum(ticket.id in seen for ticket in order.tickets),
         models={
             "router": settings.model_router,
             "commodity": settings.model_commodity,
             "frontier": settings.model_frontier,
-            "verifier": adapters.verifier.name,
             "embedder": adapters.embedder.name,
+            **later,
         },
         policy_hash=adapters.policy.hash,
-        config_hash=adapters.config_hash,
+        config_hash=rows.hash,
         commit=commit(),
     )
 
 
 def commit() -> str:
-    """The code's commit, or "unknown" outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """The code's commit, "+" where the work tree differs from it, or "unknown" outside a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        head, changes = (
+            subprocess.run([*git, *command], capture_output=True, text=True, check=True).stdout.strip()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def _database(suite: Suite) -> str:
-    return "eval_" + re.sub(r"[^a-z0-9]+", "_", suite.name.lower())
-
-
-def _create(server_url: str, name: str) -> None:
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
-            connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    return f"{head}+" if changes else head

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,16 @@ from sluice.terminal import USAGE, fail
 
 DATASETS = Path(__file__).parent.parent / "evals" / "datasets"
 SHOP = "shop"
+TRAINS = (  # the code that what is trained depends on, beside the processors
+    "evals/train",
+    "evals/dataset.py",
+    "evals/router.py",
+    "evals/scorers.py",
+    "infra/models",
+    "infra/embeddings",
+    "processors",
+)
+DATED = ("router.json", "trained.json")  # say when their neighbours were trained, too
 OWN_POLICY = frozenset({SHOP})  # suites that the policy of the project was written for
 
 Say = Callable[[str], None]
@@ -59,12 +69,13 @@ async def prepare(suite: Suite, settings: Settings, embedder: Remembered, say: S
     """Train the router and the verifier on the suite's training half, unless that was done with the same data.
 
     A suite without a policy of its own gets one proposed from the bands of the training half; it says what it rests on.
-    The two are trained at once: one embeds while the other fits. Their libraries are imported for that alone.
+    Without a help centre there is no answer to verify, and only the router is trained. The two are trained at once:
+    one embeds while the other fits. Their libraries are imported for that alone.
     """
     parted = halves(suite)
-    directory = settings.artefacts / suite.name
+    directory = settings.artefacts / "-".join(filter(None, (suite.name, suite.variant)))
     mark = directory / "trained.json"
-    wanted = {"data": _digest(suite, parted), "embedder": embedder.name, "code": _code_digest()}
+    wanted = {"data": _digest(suite, parted), "embedder": embedder.name, "code": code_digest(TRAINS)}
     if not mark.is_file() or json.loads(mark.read_text()) != wanted:
         directory.mkdir(parents=True, exist_ok=True)
         mark.unlink(missing_ok=True)
@@ -90,6 +101,8 @@ async def _trained(suite: Suite, directory: Path, embedder: Remembered, say: Say
         today = datetime.now(UTC).date()
         return asyncio.run(train_router(suite, directory, embedder, progress=say, on=today)).predicted
 
+    if not suite.articles:
+        return await asyncio.to_thread(router)
     gate = asyncio.to_thread(train_gate, suite, directory, embedder, progress=say)
     predicted, _ = await asyncio.gather(asyncio.to_thread(router), gate)
     return predicted
@@ -108,14 +121,23 @@ def _digest(suite: Suite, parted: Halves) -> str:
     return digest.hexdigest()
 
 
-def _code_digest() -> str:
-    """SHA-256 of the code that trains and measures, hex: another version trains anew."""
+def code_digest(places: Iterable[str]) -> str:
+    """SHA-256 of some of the code, by files and folders of the project, and of its policy, hex."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for folder in ("evals", "infra/models", "infra/embeddings", "processors"):
-        for file in sorted((root / folder).rglob("*.py")):
+    for place in places:
+        for file in sorted((root / place).rglob("*.py")) or [root / place]:
             digest.update(file.read_bytes())
     digest.update(POLICY.read_bytes())
+    return digest.hexdigest()
+
+
+def trained_digest(prepared: Prepared) -> str:
+    """SHA-256 of the trained parts and the policy, hex; not of when they were made."""
+    digest = hashlib.sha256(prepared.policy.read_bytes())
+    for file in sorted(prepared.models_dir.glob("*")):
+        if file.suffix in (".npz", ".json", ".onnx") and file.name not in DATED:
+            digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 
 

@@ -17,6 +17,7 @@ from evals.dataset import (
     as_request,
     as_webhook,
     halves,
+    judged_on,
     load_suite,
     split_by_customer,
 )
@@ -205,3 +206,27 @@ def test_each_ticket_of_the_shop_enters_by_its_own_door() -> None:
             label.id
         )
         assert ticket.identity.proof is not Proof.NONE or not label.proved, label.id
+
+
+def test_other_tickets_are_judged_and_all_others_trained_on(tmp_path: Path) -> None:
+    suite = load_suite(
+        written(tmp_path, "tickets_dev.jsonl", *({**ROW, "id": name, "customer_id": name} for name in "abc"))
+    )
+    written(tmp_path, "new.jsonl", {"subject": "hi", "channel": "whatsapp"}, {"id": "b", "body": "x"})
+    parted = halves(judged_on(suite, tmp_path / "new.jsonl"))
+    assert [ticket.id for ticket in parted.held_out] == ["new-1", "b"]
+    assert [ticket.id for ticket in parted.train] == ["a", "c"]
+
+
+def test_the_suites_own_test_tickets_leave_all_of_dev_to_train_on(tmp_path: Path) -> None:
+    for split in ("dev", "test"):
+        written(tmp_path, f"tickets_{split}.jsonl", *({"id": f"{split}-{n}", "body": "x"} for n in range(9)))
+    parted = halves(load_suite(tmp_path))
+    assert {ticket.id[:3] for ticket in parted.train} == {"dev"}
+    assert (len(parted.train), len(parted.held_out)) == (9, 9)
+
+
+def test_a_subject_that_only_repeats_the_body_is_read_once() -> None:
+    assert LabelledTicket(id="t", subject="Where is my", body="Where is my order?", proved=False).text == (
+        "Where is my order?"
+    )
