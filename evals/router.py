@@ -10,6 +10,7 @@ from evals.scorers import wilson
 
 BANDS = ("escalate", "suggest", "auto")
 BINS = 15
+PRECISE = 0.9  # share of right topics at which the coverage is read
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,16 @@ def calibration_error(read: Sequence[tuple[float, bool]]) -> float:
         bins.setdefault(min(int(confidence * BINS), BINS - 1), []).append((confidence, hit))
     gaps = (abs(sum(confidence for confidence, _ in rows) - sum(hit for _, hit in rows)) for rows in bins.values())
     return sum(gaps) / len(read)
+
+
+def precise_from(read: Sequence[tuple[float, bool]], precision: float = PRECISE) -> float | None:
+    """The lowest confidence from which on that share is right; None where no confidence reaches it."""
+    best, right = None, 0
+    for accepted, (confidence, hit) in enumerate(sorted(read, reverse=True), 1):
+        right += hit
+        if right >= precision * accepted:
+            best = confidence
+    return best
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evals.dataset import OUT_OF_SCOPE, Halves, LabelledTicket, Suite, halves
-from evals.router import calibration_error
+from evals.router import calibration_error, precise_from
 from infra.knowledge import read_articles
 from infra.models.classifier import (
     Calculation,
@@ -88,6 +88,7 @@ class RouterReport:
     accuracy_agreed: float
     ece: float  # expected calibration error, 15 bins (Guo et al. 2017), after temperature scaling
     temperature: float
+    precise_from: float | None  # the lowest confidence from which on nine in ten are right
     scope_auroc: float | None  # None without labels out of scope
     per_intent: tuple[IntentScore, ...]
     predicted: Mapping[str, str]  # train ticket to intent, each by a model that has not seen it
@@ -404,12 +405,17 @@ def _report(
         accuracy_sparse=float(sparse_right.mean()),
         agreement=float(agreed.mean()),
         accuracy_agreed=float(right[agreed].mean()) if agreed.any() else 0.0,
-        ece=calibration_error(list(zip(out.probabilities.max(axis=1), right, strict=True))),
+        ece=calibration_error(_read(out, right)),
         temperature=kept[0],
+        precise_from=precise_from(_read(out, right)),
         scope_auroc=_auroc(scope_features(out, data.intents), inside),
         per_intent=tuple(_score(str(intent), best, data.labels) for intent in data.intents),
         predicted={**{row.id: str(intent) for row, intent in zip(data.examples, best, strict=True)}, **guessed},
     )
+
+
+def _read(out: Opinion, right: NDArray[np.bool_]) -> list[tuple[float, bool]]:
+    return [(float(sure), bool(hit)) for sure, hit in zip(out.probabilities.max(axis=1), right, strict=True)]
 
 
 def _best(probabilities: Matrix, data: _Data) -> tuple[Labels, NDArray[np.bool_]]:

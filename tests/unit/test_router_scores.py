@@ -4,7 +4,7 @@ import pytest
 
 from evals.dataset import LabelledTicket
 from evals.prediction import Prediction
-from evals.router import calibration_error, evaluate
+from evals.router import calibration_error, evaluate, precise_from
 from schemas.router import Band
 
 EMPTY = Prediction(
@@ -70,3 +70,18 @@ def test_nothing_labelled_is_nothing_measured() -> None:
 )
 def test_calibration_is_the_distance_of_confidence_and_accuracy(read: list[tuple[float, bool]], error: float) -> None:
     assert calibration_error(read) == pytest.approx(error)
+
+
+@pytest.mark.parametrize(
+    ("read", "found"),
+    [
+        ([(0.9, True), (0.8, True), (0.4, False)], 0.8),
+        ([(0.9, False), (0.8, False)], None),
+        ([(0.99, False), *((0.5, True) for _ in range(9))], 0.5),
+        ([], None),
+    ],
+)
+def test_a_confidence_is_precise_where_nine_in_ten_above_it_are_right(
+    read: list[tuple[float, bool]], found: float | None
+) -> None:
+    assert precise_from(read) == found
