@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from math import exp, floor, lgamma, log, log1p, nan
+from math import exp, floor, log, log1p, nan
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -44,9 +44,12 @@ def binomial_tail(bad: int, n: int, rate: float) -> float:
         return 1.0
     if rate >= 1.0:
         return 0.0
-    odds, all_good = log(rate) - log1p(-rate), n * log1p(-rate)
-    choose = (lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) for k in range(bad + 1))
-    return min(1.0, sum(exp(ways + k * odds + all_good) for k, ways in enumerate(choose)))
+    odds, term = log(rate) - log1p(-rate), n * log1p(-rate)
+    total = exp(term)
+    for k in range(bad):  # in logarithms: P(X = 0) of many trials is below what a float can hold
+        term += log((n - k) / (k + 1)) + odds
+        total += exp(term)
+    return min(1.0, total)
 
 
 def upper_bound(bad: int, n: int, delta: float) -> float:

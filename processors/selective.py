@@ -1,0 +1,209 @@
+"""P(the answer is good), from what the gate knows of a ticket: the one score that the certificate's threshold is on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from math import exp, isfinite, log, nan
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from processors.certificate import Certification, fingerprint
+from processors.groundedness.text import content, plain
+from processors.policy import asks_of_record, wish_of
+from schemas.event import Probability
+from schemas.gate import SentenceCheck
+from schemas.ingress import TicketReceived
+from schemas.resolution import Draft
+from schemas.retrieval import Evidence, Passage
+from schemas.router import Band, Route, Tier
+
+RECORD = "crm:"  # how the citation of a customer's record begins
+SURE = 0.001  # scores nearer to 0 or 1 than this count as this near: log odds stay finite
+
+SIGNALS = (
+    "worst",  # log odds that the worst sentence is supported
+    "mean",  # the same of the mean over sentences
+    "confidence",  # log odds that the intent is right
+    "auto",  # the router's band
+    "frontier",  # the router is unsure and asked the dearer model
+    "found",  # score of the best passage
+    "cited",  # of the worst passage cited; of the best one found where only records are
+    "lead",  # how far the best passage is ahead of the second
+    "rank",  # place of the first passage cited among those found, 0 for the best
+    "from-records",  # it tells something out of a customer's record
+    "sentences",  # how many, as a logarithm
+    "asked",  # words of the ticket, as a logarithm
+    "questions",  # question marks of the ticket, 3 at most
+    "covered",  # share of the ticket's content words in the answer and the headings it cites
+    "wish",  # the ticket asks for something to be done
+    "own-record",  # the ticket speaks of the writer's own order, refund or account
+    "records-found",  # a record of the proved customer was at hand
+    "proved",  # who writes is proved
+)
+
+
+class SelectiveError(ValueError):
+    """The file is no model of P(good); the message says why."""
+
+
+# -- what the gate knows
+
+
+def signals(
+    ticket: TicketReceived, route: Route, evidence: Evidence, draft: Draft | None, checks: Sequence[SentenceCheck]
+) -> dict[str, float]:
+    """What the score is computed from, by the names of `SIGNALS`; empty where there is no draft to judge."""
+    if draft is None or not draft.sentences or len(checks) != len(draft.sentences):
+        return {}
+    values = (*_support(checks), *_routed(route), *_sources(draft, evidence), *_asked(ticket, draft, evidence))
+    return dict(zip(SIGNALS, values, strict=True))
+
+
+def _support(checks: Sequence[SentenceCheck]) -> tuple[float, ...]:
+    scores = [check.score for check in checks]
+    return _odds(min(scores)), _odds(sum(scores) / len(scores))
+
+
+def _routed(route: Route) -> tuple[float, ...]:
+    return _odds(route.confidence), float(route.band is Band.AUTO), float(route.tier is Tier.FRONTIER)
+
+
+def _sources(draft: Draft, evidence: Evidence) -> tuple[float, ...]:
+    found = [passage.score for passage in evidence.passages]
+    cited = cited_of(draft, evidence)
+    best = found[0] if found else 0.0
+    rank = min((at for at, passage in enumerate(evidence.passages) if passage in cited), default=0)
+    worst = min((passage.score for passage in cited), default=best)
+    records = draft.template is not None or any(_is_record(name) for name in _names(draft))
+    return best, worst, best - (found[1] if len(found) > 1 else 0.0), float(rank), float(records)
+
+
+def _asked(ticket: TicketReceived, draft: Draft, evidence: Evidence) -> tuple[float, ...]:
+    text = f"{ticket.subject}\n{ticket.body}"
+    asked = set(content(plain(text)))
+    headings = " ".join(f"{passage.title} {passage.heading}" for passage in cited_of(draft, evidence))
+    told = set(content(plain(f"{draft.text} {headings}")))
+    return (
+        log(len(draft.sentences)),
+        log(1 + len(text.split())),
+        float(min(text.count("?"), 3)),
+        len(asked & told) / len(asked) if asked else 0.0,
+        float(wish_of(ticket) is not None),
+        float(asks_of_record(ticket)),
+        float(bool(evidence.facts)),
+        float(ticket.identity.proof.value != "none"),
+    )
+
+
+def cited_of(draft: Draft, evidence: Evidence) -> tuple[Passage, ...]:
+    """The passages that a draft cites, best first."""
+    keys = {(s.citation.article_id, s.citation.section_id) for s in draft.sentences if s.citation}
+    return tuple(passage for passage in evidence.passages if (passage.article_id, passage.section_id) in keys)
+
+
+def _names(draft: Draft) -> list[str]:
+    return [sentence.citation.article_id for sentence in draft.sentences if sentence.citation]
+
+
+def _is_record(name: str) -> bool:
+    return name.startswith(RECORD)
+
+
+def _odds(score: float) -> float:
+    """The log odds of a probability; NaN of what is none."""
+    if not 0.0 <= score <= 1.0:
+        return nan
+    kept = min(max(score, SURE), 1 - SURE)
+    return log(kept / (1 - kept))
+
+
+# -- the score
+
+
+class Selective(BaseModel):
+    """A calibrated logistic regression over the signals, and what each intent adds to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    intercept: float
+    intents: dict[str, float] = Field(default_factory=dict)  # log odds that an intent adds; an unknown one the least
+    slope: float  # Platt's two numbers turn the log odds into a probability
+    offset: float
+    made_of: dict[str, str | int | float] = Field(default_factory=dict)  # provenance
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Selective":
+        lengths = {len(self.names), len(self.mean), len(self.scale), len(self.weights)}
+        if len(lengths) != 1 or min(self.scale, default=1.0) <= 0 or self.slope < 0:
+            raise ValueError("its parts do not fit together")
+        return self
+
+    @classmethod
+    def parse(cls, text: str) -> "Selective":
+        """Read the file.
+
+        Raises:
+            SelectiveError: it is none.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise SelectiveError("; ".join(detail["msg"] for detail in error.errors())) from None
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of all that decides, hex: the same numbers learned on another day are the same model."""
+        return sha256(self.model_dump_json(exclude={"made_of"}).encode()).hexdigest()
+
+    def p_good(self, found: Mapping[str, float], intent: str) -> float | None:
+        """The probability that the answer is good; None where a signal is missing or no number."""
+        values = [found.get(name, nan) for name in self.names]
+        if not all(map(isfinite, values)):
+            return None
+        terms = zip(values, self.mean, self.scale, self.weights, strict=True)
+        score = self.intercept + sum((value - mean) / scale * weight for value, mean, scale, weight in terms)
+        score += self.intents.get(intent, min(self.intents.values(), default=0.0))
+        return _sigmoid(self.slope * score + self.offset)
+
+
+def _sigmoid(odds: float) -> float:
+    return 1 / (1 + exp(-odds)) if odds > -500 else 0.0
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the certificate says of one answer."""
+
+    p_good: Probability | None
+    admitted: bool
+
+
+@dataclass(frozen=True)
+class Certified:
+    """A score and the certificate on it, as they are in force; without a certificate nothing is admitted."""
+
+    score: Selective | None
+    certification: Certification | None
+    frozen: str  # hash of what is deployed now; must be what the certificate was issued for
+
+    def assess(
+        self,
+        ticket: TicketReceived,
+        route: Route,
+        evidence: Evidence,
+        draft: Draft | None,
+        checks: Sequence[SentenceCheck],
+        now: datetime,
+    ) -> Assessment:
+        """P(good), and whether the answer may be sent under the certificate."""
+        found = signals(ticket, route, evidence, draft, checks)
+        p_good = self.score.p_good(found, route.intent) if self.score and found else None
+        if self.certification is None or draft is None:
+            return Assessment(p_good, False)
+        cited = [fingerprint(passage.text) for passage in cited_of(draft, evidence)]
+        return Assessment(p_good, self.certification.admits(p_good, route.intent, self.frozen, cited=cited, at=now))
