@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from evals.dataset import LabelledTicket
 from evals.scorers import HANDOFF, Answer, Label, Reference
+from processors.selective import signals
 from schemas.event import Value
 from schemas.gate import ReplyApproved, SentenceCheck, TicketEscalated
 from schemas.resolution import Draft
@@ -59,6 +60,7 @@ class Prediction(Value):
     tokens_out: int
     cost_usd: float
     latency_ms: float
+    signals: dict[str, float] = Field(default_factory=dict)  # what P(good) is computed from; empty without a draft
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,12 @@ def row_of(id_: str, walked: Walked, latency_ms: float, *, stopped: str = "") ->
         tokens_out=draft.tokens_out if draft else 0,
         cost_usd=draft.cost_usd if draft else 0.0,
         latency_ms=latency_ms,
+        signals=_signals(walked.event) if walked.event else {},
     )
+
+
+def _signals(event: ReplyApproved | TicketEscalated) -> dict[str, float]:
+    return signals(event.ticket, event.route, event.evidence, event.draft, event.decision.checks)
 
 
 def refused(id_: str, why: str) -> Prediction:
