@@ -13,13 +13,14 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from processors.guard import Feedback, Watch
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.gate import Decision, Disposition, ReplyApproved, SentenceCheck
 from schemas.ingress import Channel, TicketReceived
 from schemas.outcome import Outcome, TicketSettled
 from schemas.resolution import Sentence
 from schemas.retrieval import Fact, Passage
-from schemas.router import Admission
+from schemas.router import Admission, Message
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -675,3 +676,154 @@ class SwitchTable(Protocol):
     async def rows(self) -> tuple[SwitchRow, ...]: ...
 
     async def set(self, record: SwitchSet, *, offset: int | None) -> SwitchRow | None: ...  # None: ignored
+
+
+# -- audits of what went out by itself, and the live guard
+
+
+class Verdict(StrEnum):
+    """What an auditor finds of an answer."""
+
+    BAD = "bad"  # something in it is wrong, or it promises what it must not
+    UNSURE = "unsure"
+    GOOD = "good"
+
+
+class AuditorKind(StrEnum):
+    """Who audits: only a person's audit counts as one, everything else is a machine audit."""
+
+    PERSON = "person"
+    MACHINE = "machine"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An answer that went out by itself."""
+
+    ticket_id: UUID
+    revision: int
+    intent: str
+    channel: str
+    answered_at: datetime
+    drawn_at: datetime | None = None  # when it was drawn at random; None: it was not
+
+
+@dataclass(frozen=True)
+class AuditCounts:
+    """How many answers went out by themselves in a time, and how many of them were drawn."""
+
+    answers: int
+    drawn: int
+
+
+@dataclass(frozen=True)
+class CitedText:
+    """A source as an answer cites it."""
+
+    source: str  # article#section, or crm:<record>
+    title: str
+    text: str
+    version: int | None = None  # of the article; None for a record, which is shown as it is now
+
+
+@dataclass(frozen=True)
+class Audited:
+    """An answer with all that an auditor needs: what was asked, what went out, what it cites."""
+
+    drawn: Drawn
+    subject: str
+    body: str
+    transcript: tuple[Message, ...]  # what was written before, oldest first
+    answer: str
+    decision: Decision | None
+    cited: tuple[CitedText, ...]
+    lost: tuple[str, ...] = ()  # sources it cites whose text is not there any more
+
+
+@dataclass(frozen=True)
+class Label:
+    """One auditor's verdict on one answer, as it is kept."""
+
+    label_id: int  # in the order they were committed
+    ticket_id: UUID
+    revision: int
+    intent: str
+    auditor: str
+    kind: AuditorKind
+    verdict: Verdict
+    reason: str
+    drawn: bool  # of the random sample
+    answered_at: datetime
+    at: datetime
+
+
+class Labels(Protocol):
+    """Audits: a random sample of the answers that went out by themselves, and the verdicts on them.
+
+    Raises (every method):
+        DependencyDown: Postgres does not answer.
+    """
+
+    async def counts(self, since: datetime) -> AuditCounts: ...
+
+    async def draw(self, limit: int, *, seed: str, since: datetime) -> int:
+        """Draw up to `limit` answers that were never drawn, in the order of SHA-256 of seed:ticket:revision.
+
+        How many were drawn.
+        """
+        ...
+
+    async def waiting(self, kind: AuditorKind, auditor: str) -> tuple[Drawn, ...]:
+        """The drawn answers without a verdict of any person, or of this machine, in the order they were drawn."""
+        ...
+
+    async def audited(self, ticket_id: UUID, revision: int) -> Audited | None:
+        """The answer, or None where nothing went out by itself."""
+        ...
+
+    async def label(
+        self, ticket_id: UUID, revision: int, verdict: Verdict, *, auditor: str, kind: AuditorKind, reason: str = ""
+    ) -> int | None:
+        """Keep a verdict for good; its number. None: no such answer, or they judged it before."""
+        ...
+
+    async def labels(self, after: int = 0, limit: int = 1000) -> tuple[Label, ...]:
+        """The verdicts after a number, in their order."""
+        ...
+
+
+@dataclass(frozen=True)
+class GuardState:
+    """What the guard knows, and the version that a change of it must name."""
+
+    version: int  # 0 before it was ever saved
+    watch: Watch
+
+
+@dataclass(frozen=True)
+class CountedLabels:
+    """The next verdicts as the guard takes them in."""
+
+    found: tuple[Feedback, ...]  # those that count
+    last: int  # the number of the last one read, counted or not
+
+
+class GuardMemory(Protocol):
+    """What the live guard reads and keeps.
+
+    Raises (every method):
+        DependencyDown: Postgres does not answer.
+    """
+
+    async def load(self) -> GuardState: ...
+
+    async def save(self, version: int, watch: Watch) -> int | None:
+        """Put it in the place of that version; the new version. None: another was faster, load again."""
+        ...
+
+    async def labels(self, after: int, *, machines: bool, limit: int = 500) -> CountedLabels:
+        """The verdicts after a number.
+
+        On a drawn answer the first clear one counts: a person's, or with `machines` anybody's.
+        """
+        ...
