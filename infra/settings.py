@@ -40,7 +40,7 @@ from schemas.topics import EVERY_STAGE
 PREFIX = "SLUICE_"
 PROVIDERS = ("local", "scripted", "openai", "vllm")
 
-DatabaseRole = Literal["edge", "router", "retrieval", "resolution", "gate", "outcome", "people", "auditor"]
+DatabaseRole = Literal["edge", "router", "retrieval", "resolution", "gate", "outcome", "people", "auditor", "guard"]
 
 
 class SettingsError(Exception):
@@ -263,6 +263,9 @@ class Settings(BaseSettings):
     )
     database_url_auditor: DatabaseUrl | None = _known(
         "DATABASE_URL_AUDITOR", None, "Postgres as the auditor. Unset: DATABASE_URL with the user sluice_auditor."
+    )
+    database_url_guard: DatabaseUrl | None = _known(
+        "DATABASE_URL_GUARD", None, "Postgres as the live guard. Unset: DATABASE_URL with the user sluice_guard."
     )
     home: Path = Field(Path("var"), description="Folder of everything Sluice keeps: embedded Kafka and Postgres, logs.")
     models_dir: Path | None = Field(None, description="Folder of the trained parts. Unset: models in SLUICE_HOME.")

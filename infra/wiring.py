@@ -29,7 +29,9 @@ from infra.outcome_webhook import OutcomeWebhook
 from infra.postgres.conversations import PostgresConversations
 from infra.postgres.customers import PostgresCustomers
 from infra.postgres.knowledge import PostgresKnowledge
+from infra.postgres.guard import PostgresGuardMemory
 from infra.postgres.ledger import PostgresLedger
+from infra.postgres.labels import PostgresLabels
 from infra.postgres.outside import PostgresOutsideClaims
 from infra.postgres.pool import Address, Pool, open_pool
 from infra.postgres.queue import PostgresQueue
@@ -49,8 +51,10 @@ from processors.ports import (
     Conversations,
     Customers,
     Helpdesk,
+    GuardMemory,
     Knowledge,
     Ledger,
+    Labels,
     Listener,
     Model,
     OutsideClaims,
@@ -284,6 +288,25 @@ class Adapters:
         )
 
     @cached_property
+    # -- audits and the live guard
+
+    @cached_property
+    def labels(self) -> Labels:
+        """Audits of what went out by itself."""
+        return PostgresLabels(self.pools["auditor"])
+
+    @cached_property
+    def guard_memory(self) -> GuardMemory:
+        """What the live guard knows; the auditor may look at it."""
+        return PostgresGuardMemory(self.pools["guard"] if "guard" in self.pools else self.pools["auditor"])
+
+    @cached_property
+    def guard_switch(self) -> SwitchTable:
+        """The switch as the live guard may set it."""
+        return PostgresSwitchTable(self.pools["guard"])
+
+    # -- who is told
+
     def listener(self) -> Listener:
         """The system outside that is told of outcomes."""
         url, secret = self.settings.outcome_webhook_url, self.settings.outcome_webhook_secret

@@ -351,3 +351,97 @@ select helpdesk_receive(
 -- name: helpdesk_find
 -- The reference of what was recorded under a key, or NULL.
 select helpdesk_find(%(key)s);
+
+-- name: audit_counts
+-- How many answers went out by themselves since a moment, and how many of them were drawn.
+select count(*) as answers, count(d.ticket_id) as drawn
+from claim as c left join audit_draw as d using (ticket_id, revision)
+where c.state = 'sent' and c.actor = 'bot' and c.settled_at >= %(since)s;
+
+-- name: audit_draw
+-- Draw answers that went out by themselves since a moment and were not drawn before, in the order of a seed's hash.
+insert into audit_draw (ticket_id, revision, seed)
+select c.ticket_id, c.revision, %(seed)s
+from claim as c
+where c.state = 'sent' and c.actor = 'bot' and c.settled_at >= %(since)s
+    and not exists (
+        select from audit_draw as d where d.ticket_id = c.ticket_id and d.revision = c.revision
+    )
+order by sha256(convert_to(%(seed)s || ':' || c.ticket_id || ':' || c.revision, 'utf8'))
+limit %(limit)s
+on conflict do nothing
+returning ticket_id, revision;
+
+-- name: audit_drawn
+-- The drawn answers that this kind of auditor (a machine: of this name) has not judged yet, oldest draw first.
+select d.ticket_id, d.revision, c.intent, c.channel, c.settled_at as answered_at, d.drawn_at
+from audit_draw as d join claim as c using (ticket_id, revision)
+where c.state = 'sent' and c.actor = 'bot'
+    and not exists (
+        select from label as l
+        where l.ticket_id = d.ticket_id and l.revision = d.revision and l.kind = %(kind)s
+            and (l.kind = 'person' or l.auditor = %(auditor)s)
+    )
+order by d.drawn_at, d.ticket_id, d.revision;
+
+-- name: audit_answer
+-- An answer that went out by itself, as it was asked and as it was sent, with the gate's decision on it.
+select c.ticket_id, c.revision, c.intent, c.channel, c.settled_at as answered_at, d.drawn_at, c.conversation,
+    c.customer_id, asked.subject, asked.text as body, sent.text as answer, decided.record as decision
+from claim as c
+join message as asked on asked.ticket_id = c.ticket_id
+left join lateral (
+    select m.text from message as m
+    where m.conversation = c.conversation and m.revision = c.revision and m.author = 'bot'
+    order by m.message_id limit 1
+) as sent on true
+left join audit_draw as d on d.ticket_id = c.ticket_id and d.revision = c.revision
+left join decision as decided on decided.ticket_id = c.ticket_id and decided.revision = c.revision
+where c.ticket_id = %(ticket)s and c.revision = %(revision)s and c.state = 'sent' and c.actor = 'bot';
+
+-- name: audit_talk
+-- What was written in a conversation before a revision, oldest first.
+select author, text, at from message
+where conversation = %(conversation)s and revision < %(revision)s and author in ('customer', 'bot', 'person')
+order by message_id;
+
+-- name: audit_sections
+-- The sections an answer cites, in the version it cites.
+select s.article_id, s.section_id, s.version, a.title || ': ' || s.heading as title, s.text
+from unnest(%(articles)s::text[], %(sections)s::text[], %(versions)s::integer[]) as cited (article, section, version)
+join kb_section as s
+    on (s.article_id, s.section_id, s.version) = (cited.article, cited.section, cited.version)
+join kb_article as a on (a.article_id, a.version) = (s.article_id, s.version);
+
+-- name: audit_records
+-- The records an answer cites, as they are now.
+select record, fields from crm_record
+where customer_id = %(customer)s and record = any (%(records)s::text[]);
+
+-- name: label_record
+-- Keep an auditor's verdict on an answer; NULL where there is no such answer, or it was judged by them before.
+select record_label(%(ticket)s, %(revision)s, %(auditor)s, %(kind)s, %(verdict)s, %(reason)s);
+
+-- name: label_rows
+-- The verdicts after a number, in their order.
+select label_id, ticket_id, revision, intent, auditor, kind, verdict, reason, drawn, answered_at, at from label
+where label_id > %(after)s order by label_id limit %(limit)s;
+
+-- name: guard_labels
+-- The verdicts after a number, and which of them count: the first clear one on a drawn answer by these kinds of auditors.
+select l.label_id, l.intent, l.verdict, l.answered_at,
+    l.drawn and l.verdict <> 'unsure' and l.kind = any (%(kinds)s::text[])
+        and not exists (
+            select from label as e
+            where e.ticket_id = l.ticket_id and e.revision = l.revision and e.label_id < l.label_id
+                and e.verdict <> 'unsure' and e.kind = any (%(kinds)s::text[])
+        ) as counts
+from label as l where l.label_id > %(after)s order by l.label_id limit %(limit)s;
+
+-- name: guard_load
+-- What the guard has read and concluded.
+select version, state::text as state from guard;
+
+-- name: guard_save
+-- Put what the guard knows in the place of the version it has read; NULL where another was faster.
+select save_guard(%(version)s, %(state)s);

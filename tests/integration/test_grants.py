@@ -8,12 +8,14 @@ from infra.postgres.local import LocalPostgres
 TABLES = (
     "acknowledgement",
     "act",
+    "audit_draw",
     "automatic_mail",
     "claim",
     "conversation",
     "crm_customer",
     "crm_record",
     "decision",
+    "guard",
     "helpdesk_delivery",
     "item",
     "kb_article",
@@ -58,12 +60,13 @@ MATRIX: dict[str, dict[str, str]] = {
         "kb_article": "s",
         "kb_section": "s",
         "kb_word": "s",
-        "label": "si",
+        "label": "s",
         "message": "siu",
         "switch": "siu",
         "switch_log": "si",
     },
-    "auditor": dict.fromkeys(TABLES, "s"),
+    "auditor": {**dict.fromkeys(TABLES, "s"), "audit_draw": "si", "label": "si"},
+    "guard": {"guard": "siu", "label": "s", "switch": "siu", "switch_log": "si"},
 }
 COLUMNS = {
     ("router", "conversation", "insert"): {"conversation"},
@@ -77,11 +80,22 @@ COLUMNS = {
     ("outcome", "acknowledgement", "update"): {"text", "delivery"},
     ("people", "item", "update"): {"state", "held_by", "closed_at", "closed_by", "closed_as"},
     ("people", "act", "update"): {"published_at"},
+    ("guard", "label", "select"): {
+        "label_id",
+        "ticket_id",
+        "revision",
+        "kind",
+        "verdict",
+        "intent",
+        "drawn",
+        "answered_at",
+    },
 }
 CALLS: dict[str, set[str]] = {
     "edge": set(),
     "gate": set(),
-    "auditor": set(),
+    "auditor": {"record_label"},
+    "guard": {"save_guard", "strictness", "switch_lock", "switch_set"},
     "router": {"admit", "ledger_append", "moment_of", "proved_customer"},
     "retrieval": {"customer_facts"},
     "resolution": {"ledger_append"},
@@ -155,7 +169,7 @@ def test_a_role_may_touch_the_tables_of_its_work_and_no_others(shared_database: 
 
 
 @pytest.mark.parametrize(("role", "table", "act"), COLUMNS)
-def test_a_role_may_write_these_columns_only(shared_database: str, role: str, table: str, act: str) -> None:
+def test_a_role_may_touch_these_columns_only(shared_database: str, role: str, table: str, act: str) -> None:
     statement = (
         "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0"
         " and has_column_privilege(%s, attrelid, attnum, %s)"

@@ -12,6 +12,7 @@ ANN, BEN, NOBODY = (UUID(int=n) for n in (1, 2, 3))
 GUARDED = (
     "acknowledgement",
     "act",
+    "audit_draw",
     "automatic_mail",
     "claim",
     "conversation",
@@ -51,6 +52,9 @@ insert into ledger values ('chain-ann', 1, '', '{}', 'h'), ('chain-ben', 1, '', 
 insert into helpdesk_delivery (act, key, ticket_id, conversation, channel, text, payload) values
     ('reply', 'key-ann', '00000000-0000-0000-0000-000000000001', 'k-ann', 'api', 'canary-ann', '{}'),
     ('reply', 'key-ben', '00000000-0000-0000-0000-000000000002', 'k-ben', 'api', 'canary-ben', '{}');
+insert into audit_draw (ticket_id, revision, seed) values ('00000000-0000-0000-0000-000000000001', 1, 's');
+insert into label (ticket_id, revision, auditor, kind, verdict, reason, intent, drawn, answered_at)
+    values ('00000000-0000-0000-0000-000000000001', 1, 'mia', 'person', 'bad', 'canary-ann', 'i', true, now());
 insert into kb_article (article_id, version, title, audience, content_hash) values
     ('open', 1, 't', 'public', 'h'), ('staff', 1, 't', 'internal', 'h');
 insert into kb_section
@@ -120,6 +124,8 @@ READS = [
     ("outcome", "helpdesk_delivery", "key", {"key": "key-ann"}, ["key-ann"]),
     ("people", "message", "text", {}, ["canary-ann", "canary-ben", "canary-nobody"]),
     ("auditor", "ledger", "chain", {}, ["chain-ann", "chain-ben"]),
+    ("auditor", "label", "auditor", {}, ["mia"]),
+    ("guard", "label", "verdict", {}, ["bad"]),
 ]
 
 
@@ -209,14 +215,14 @@ def test_no_function_runs_with_another_s_rights(seeded: str) -> None:
         )
 
 
-@pytest.mark.parametrize("role", [*STAGES, "people", "auditor"])
+@pytest.mark.parametrize("role", [*STAGES, "people", "auditor", "guard"])
 def test_every_role_gives_up_in_time(seeded: str, role: str) -> None:
     with session(seeded, role) as connection:
         for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
             assert column(connection, f"show {name}") != ["0"]
 
 
-@pytest.mark.parametrize("role", [*STAGES, "people", "auditor"])
+@pytest.mark.parametrize("role", [*STAGES, "people", "auditor", "guard"])
 def test_no_role_can_make_objects(seeded: str, role: str) -> None:
     with session(seeded, role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("create table stolen (a int)")

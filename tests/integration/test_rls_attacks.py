@@ -14,7 +14,7 @@ from infra.settings import as_role
 from tests.integration.test_rls import SEED, STAGES, column, session
 
 ROOT = Path(__file__).parents[2]
-EVERYBODY = (*STAGES, "people", "auditor")
+EVERYBODY = (*STAGES, "people", "auditor", "guard")
 DENIED = psycopg.errors.InsufficientPrivilege
 CANARY = "canary-ben"
 

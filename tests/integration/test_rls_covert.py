@@ -69,7 +69,7 @@ def test_the_owner_sees_by_its_policy_alone(covert: str, table: str) -> None:
         owner.rollback()
 
 
-@pytest.mark.parametrize("role", [*STAGES, "people", "auditor"])
+@pytest.mark.parametrize("role", [*STAGES, "people", "auditor", "guard"])
 @pytest.mark.parametrize("made", ["table stolen (a int)", "view stolen as select 1"])
 def test_no_login_makes_anything_temporary(covert: str, role: str, made: str) -> None:
     with session(covert, role) as connection, pytest.raises(errors.InsufficientPrivilege):
