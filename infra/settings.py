@@ -448,6 +448,15 @@ class Settings(BaseSettings):
         30.0, gt=0, description="How long a worker holds the right to send, in seconds. More than the deadline."
     )
 
+    # Where help articles are imported from
+    zendesk_email: str | None = _known(
+        "ZENDESK_EMAIL", None, "Agent whose token reads Zendesk Guide, for `sluice ingest https://NAME.zendesk.com`."
+    )
+    zendesk_api_token: SecretStr | None = _known("ZENDESK_API_TOKEN", None, "Their API token.")
+    intercom_access_token: SecretStr | None = _known(
+        "INTERCOM_ACCESS_TOKEN", None, "Token that reads articles, for `sluice ingest https://api.intercom.io`."
+    )
+
     # Telling systems outside
     outside_channels: Channels = Field(
         (), description="Channels, by commas, whose replies your own helpdesk claims (POST /v1/claims) and delivers."

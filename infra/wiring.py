@@ -24,7 +24,8 @@ from infra.helpdesk.scripted import ScriptedHelpdesk
 from infra.helpdesk.smtp import SmtpReplies, SmtpServer
 from infra.helpdesk.webhook import WebhookHelpdesk
 from infra.helpdesk.whatsapp import WhatsApp
-from infra.knowledge import Article
+from infra.knowledge import Article, Format, format_of, intercom, read_articles, zendesk
+from infra.knowledge.paging import Paged
 from infra.outcome_webhook import OutcomeWebhook
 from infra.postgres.conversations import PostgresConversations
 from infra.postgres.customers import PostgresCustomers
@@ -368,6 +369,37 @@ def embedder_of(settings: Settings, *, threads: int = 1) -> Remembered:
     threadpool_limits(1, user_api="blas")
     minilm = MiniLM(settings.home / "cache", threads)
     return Remembered(minilm, shelf=Shelf(settings.home / "cache" / f"{minilm.graph}.shelf"))
+
+
+async def articles_of(source: str, kind: Format | None, settings: Settings) -> list[Article]:
+    """The articles of a file, a folder or a vendor's API; without `kind`, of what the source looks like.
+
+    Raises:
+        UnreadableFile: a file is no article, or what the source is cannot be told.
+        SettingsError: the token is not set, or would go over an open line.
+        DependencyDown: the vendor does not answer.
+        Rejected: the vendor refuses the token.
+    """
+    kind = kind or format_of(source)
+    if kind not in (Format.ZENDESK, Format.INTERCOM):
+        return read_articles(Path(source), kind)
+    base = source.rstrip("/")
+    if not base.startswith("https://") and httpx.URL(base).host not in ("127.0.0.1", "localhost"):
+        raise SettingsError(f"{source}: write it with https://, as a token goes there")
+    async with httpx.AsyncClient() as client:
+        if kind is Format.INTERCOM:
+            return await intercom.fetch_articles(Paged(client), base, _token(settings, "intercom_access_token"))
+        token = _token(settings, "zendesk_api_token")
+        if settings.zendesk_email is None:
+            raise SettingsError("set ZENDESK_EMAIL: the agent whose token it is")
+        return await zendesk.fetch_articles(Paged(client), base, settings.zendesk_email, token)
+
+
+def _token(settings: Settings, name: str) -> str:
+    value = getattr(settings, name)
+    if value is None:
+        raise SettingsError(f"set {name.upper()}")
+    return str(value.get_secret_value())
 
 
 async def keep(embedder: Remembered, articles: Iterable[Article]) -> None:

@@ -1,9 +1,10 @@
 """Brings help articles and customers into Postgres: only what changed, and no version's text ever changes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from hashlib import sha256
 
 from psycopg import AsyncConnection
@@ -19,9 +20,12 @@ from infra.versions import NewVersion, Unchanged, Version, in_order, place
 from processors.ports import Embedder
 
 __all__ = [
+    "Act",
     "Article",
     "ArticleSection",
+    "GivenTwice",
     "IngestReport",
+    "Placed",
     "Retire",
     "TooManyRetired",
     "ingest",
@@ -34,6 +38,7 @@ FEW = 0.5  # of the articles that hold
 
 Connection = AsyncConnection[DictRow]
 Vectors = Mapping[str, str]  # by hash of the embedded text
+Tell = Callable[[int, int], None]  # how many texts are embedded, of how many
 
 
 class Retire(Enum):
@@ -48,16 +53,40 @@ class TooManyRetired(ValueError):
     """More than half of the help centre is not among what is given: that may be the wrong folder."""
 
 
+class GivenTwice(ValueError):
+    """Two texts of one article are given for the same time: which one holds would be a guess."""
+
+
+class Act(StrEnum):
+    """What becomes of an article that is given."""
+
+    ADDED = "added"
+    CHANGED = "changed"  # it got a further version, and the one before it ends
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A given article, and what became of it."""
+
+    article_id: str
+    title: str
+    act: Act
+
+
 @dataclass(frozen=True)
 class IngestReport:
     """What an ingest did."""
 
-    added: int  # articles that are new
-    changed: int  # articles that got a further version
-    unchanged: int
+    placed: tuple[Placed, ...]
     sections: int  # of all articles given
     embedded: int  # texts that needed the model; the others kept their vectors
     retired: tuple[str, ...] = ()  # ids of articles that end now
+    absent: tuple[str, ...] = ()  # ids of articles that hold, are not among those given, and stay
+
+    def count(self, act: Act) -> int:
+        """How many of the given articles this became of."""
+        return sum(placed.act is act for placed in self.placed)
 
 
 @dataclass(frozen=True)
@@ -87,16 +116,18 @@ async def ingest(
     *,
     now: datetime | None = None,
     retire: Retire = Retire.NONE,
+    tell: Tell = lambda done, of: None,
 ) -> IngestReport:
-    """Store articles, as the owner; what is stored and did not change stays untouched.
+    """Store articles, as the owner, all or none; what is stored and did not change stays untouched.
 
     Raises:
         VersionTaken: an article names a version that was published with another text.
+        GivenTwice: two texts of an article are given for the same time.
         TooManyRetired: `retire` forbids it; nothing is stored.
         DependencyDown: Postgres does not answer.
     """
     batch = await _batch(pool, embedder, articles, now or datetime.now(UTC), retire)
-    vectors = {**batch.known, **await _embedded(embedder, batch.missing)}
+    vectors = {**batch.known, **await _embedded(embedder, batch.missing, tell)}
     async with borrowed(pool) as connection, connection.transaction():
         return await _write(connection, batch, vectors)
 
@@ -131,40 +162,52 @@ async def load_customers(pool: Pool, rows: Iterable[Row]) -> int:
 
 
 async def _batch(pool: Pool, embedder: Embedder, articles: Iterable[Article], at: datetime, retire: Retire) -> _Batch:
-    chunks = [(article, _chunks(article, embedder.name)) for article in in_order(articles)]
+    chunks = [(article, _chunks(article, embedder.name)) for article in in_order(_once(articles))]
     texts = {chunk.hash: chunk.text for _, parts in chunks for chunk in parts}
     known = await _known(pool, list(texts))
     missing = {key: text for key, text in texts.items() if key not in known}
     return _Batch(chunks, known, missing, at, retire)
 
 
+def _once(articles: Iterable[Article]) -> list[Article]:
+    """The articles, each text of one once.
+
+    Raises:
+        GivenTwice: two of them differ and would hold from the same moment.
+    """
+    given = list(dict.fromkeys(articles))
+    times = Counter((article.id, article.version, article.valid_from) for article in given)
+    twice = sorted({article_id for (article_id, *_), count in times.items() if count > 1})
+    if twice:
+        raise GivenTwice(f"{', '.join(twice[:5])}: given twice, with different texts or dates")
+    return given
+
+
 async def _write(connection: Connection, batch: _Batch, vectors: Vectors) -> IngestReport:
     await connection.execute(query("lock_ingest"))
-    retired = await _retire(connection, batch)
-    done = [await _store(connection, article, parts, vectors, batch.at) for article, parts in batch.chunks]
-    if {"added", "changed"} & set(done):
+    absent = await _absent(connection, batch)
+    retired = () if batch.retire is Retire.NONE else absent
+    await connection.execute(query("retire_articles"), {"at": batch.at, "articles": list(retired)})
+    placed = tuple([await _store(connection, article, parts, vectors, batch.at) for article, parts in batch.chunks])
+    if any(one.act is not Act.UNCHANGED for one in placed):
         await connection.execute(query("forget_words"))
         await connection.execute(query("count_words"))
     return IngestReport(
-        added=done.count("added"),
-        changed=done.count("changed"),
-        unchanged=done.count("unchanged"),
+        placed=placed,
         sections=sum(len(parts) for _, parts in batch.chunks),
         embedded=len(batch.missing),
         retired=retired,
+        absent=() if retired else absent,
     )
 
 
-async def _retire(connection: Connection, batch: _Batch) -> tuple[str, ...]:
-    """End the articles that are missing from the batch; their ids."""
-    if batch.retire is Retire.NONE:
-        return ()
+async def _absent(connection: Connection, batch: _Batch) -> tuple[str, ...]:
+    """The ids of the articles that hold and are missing from the batch."""
     cursor = await connection.execute(query("current_articles"), {"at": batch.at})
     current = {row["article_id"] for row in await cursor.fetchall()}
     missing = sorted(current - {article.id for article, _ in batch.chunks})
     if batch.retire is Retire.FEW and len(missing) > FEW * len(current):
         raise TooManyRetired(f"{len(missing)} of the {len(current)} articles that hold are missing from it")
-    await connection.execute(query("retire_articles"), {"at": batch.at, "articles": missing})
     return tuple(missing)
 
 
@@ -178,11 +221,12 @@ async def _known(pool: Pool, hashes: list[str]) -> dict[str, str]:
     return {row["embedded_hash"]: row["embedding"] for row in rows}
 
 
-async def _embedded(embedder: Embedder, texts: Mapping[str, str]) -> dict[str, str]:
+async def _embedded(embedder: Embedder, texts: Mapping[str, str], tell: Tell) -> dict[str, str]:
     vectors: dict[str, str] = {}
     for batch in _batches(list(texts)):
         made = await embedder.embed([texts[key] for key in batch])
         vectors |= {key: vector_text(vector) for key, vector in zip(batch, made, strict=True)}
+        tell(len(vectors), len(texts))
     return vectors
 
 
@@ -192,15 +236,15 @@ def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 
 async def _store(
     connection: Connection, article: Article, chunks: Sequence[_Chunk], vectors: Vectors, now: datetime
-) -> str:
-    """Store one article; answers added, changed or unchanged."""
+) -> Placed:
+    """Store one article."""
     cursor = await connection.execute(query("article_versions"), {"article_id": article.id})
     stored = [Version(**row) for row in await cursor.fetchall()]
     match place(article, stored, now):
         case Unchanged(version, valid_to):
             await _touch(connection, article, version.version, valid_to)
             await _embed_anew(connection, article.id, version.version, chunks, vectors)
-            return "unchanged"
+            return Placed(article.id, article.title, Act.UNCHANGED)
         case NewVersion(version, ended):
             for number, end in ended:
                 what = {"article_id": article.id, "version": number, "valid_to": end}
@@ -209,7 +253,7 @@ async def _store(
             async with connection.cursor() as cursor:
                 rows = [_section(article, version.version, n, chunk, vectors) for n, chunk in enumerate(chunks)]
                 await cursor.executemany(query("insert_section"), rows)
-            return "changed" if stored else "added"
+            return Placed(article.id, article.title, Act.CHANGED if stored else Act.ADDED)
 
 
 async def _touch(connection: Connection, article: Article, version: int, valid_to: datetime | None) -> None:

@@ -9,7 +9,17 @@ import pytest
 
 from infra.embeddings.scripted import HashingEmbedder
 from infra.knowledge import Article, ArticleSection
-from infra.postgres.ingest import IngestReport, Retire, TooManyRetired, ingest, load_customers, rehearse
+from infra.postgres.ingest import (
+    Act,
+    GivenTwice,
+    IngestReport,
+    Placed,
+    Retire,
+    TooManyRetired,
+    ingest,
+    load_customers,
+    rehearse,
+)
 from infra.postgres.knowledge import PostgresKnowledge
 from infra.postgres.pool import Pool, open_pool
 
@@ -51,7 +61,8 @@ async def found(pool: Pool, at: datetime) -> list[tuple[int, str]]:
 
 
 async def test_a_first_ingest_adds_and_holds_for_all_time(owner: Pool) -> None:
-    assert await ingest(owner, CountingEmbedder(), [ARTICLE], now=JUNE) == IngestReport(1, 0, 0, sections=2, embedded=2)
+    report = await ingest(owner, CountingEmbedder(), [ARTICLE], now=JUNE)
+    assert report == IngestReport((Placed("a", "Returns", Act.ADDED),), sections=2, embedded=2)
     assert await found(owner, MAY) == await found(owner, JULY) == [(1, "Within 30 days.")]
 
 
@@ -60,7 +71,8 @@ async def test_the_same_again_touches_nothing_and_embeds_nothing(owner: Pool) ->
     touched = "select xmin::text from kb_section union all select xmin::text from kb_article"
     before = await rows(owner, touched)
     embedder = CountingEmbedder()
-    assert await ingest(owner, embedder, [ARTICLE], now=JULY) == IngestReport(0, 0, 1, sections=2, embedded=0)
+    report = await ingest(owner, embedder, [ARTICLE], now=JULY)
+    assert report == IngestReport((Placed("a", "Returns", Act.UNCHANGED),), sections=2, embedded=0)
     assert embedder.given == []
     assert await rows(owner, touched) == before
 
@@ -68,7 +80,10 @@ async def test_the_same_again_touches_nothing_and_embeds_nothing(owner: Pool) ->
 async def test_a_changed_text_is_a_new_version_from_now_on(owner: Pool) -> None:
     await ingest(owner, CountingEmbedder(), [ARTICLE], now=MAY)
     report = await ingest(owner, CountingEmbedder(), [CHANGED], now=JUNE)
-    assert (report.changed, report.embedded) == (1, 2)  # the changed section, and the one that overlaps with it
+    assert (report.count(Act.CHANGED), report.embedded) == (
+        1,
+        2,
+    )  # the changed section, and the one that overlaps with it
     assert await found(owner, MAY) == [(1, "Within 30 days.")]
     assert await found(owner, JUNE) == [(2, "Within 45 days.")]
 
@@ -91,7 +106,7 @@ async def test_another_embedder_gives_unchanged_texts_new_vectors(owner: Pool) -
     await ingest(owner, CountingEmbedder(), [ARTICLE], now=MAY)
     other = CountingEmbedder(name="scripted/other")
     report = await ingest(owner, other, [ARTICLE], now=JUNE)
-    assert (report.unchanged, report.embedded, len(other.given)) == (1, 2, 2)
+    assert (report.count(Act.UNCHANGED), report.embedded, len(other.given)) == (1, 2, 2)
     assert await rows(owner, "select count(*), count(distinct version) as versions from kb_section") == [(2, 1)]
 
 
@@ -114,7 +129,7 @@ async def names(pool: Pool, at: datetime) -> set[str]:
 async def test_an_article_that_vanished_holds_no_more_and_is_kept(owner: Pool) -> None:
     await ingest(owner, CountingEmbedder(), [ARTICLE, GIFTS], now=MAY)
     report = await ingest(owner, CountingEmbedder(), [ARTICLE], now=JUNE, retire=Retire.FEW)
-    assert (report.retired, report.unchanged) == (("gifts",), 1)
+    assert (report.retired, report.count(Act.UNCHANGED)) == (("gifts",), 1)
     assert await names(owner, MAY) == {"a", "gifts"}
     assert await names(owner, JUNE) == {"a"}
     assert await rows(owner, "select text from kb_section where article_id = 'gifts'") == [("A gift within days.",)]
@@ -124,7 +139,8 @@ async def test_an_article_that_vanished_holds_no_more_and_is_kept(owner: Pool) -
 
 async def test_further_articles_retire_nothing(owner: Pool) -> None:
     await ingest(owner, CountingEmbedder(), [ARTICLE], now=MAY)
-    assert (await ingest(owner, CountingEmbedder(), [GIFTS], now=JUNE)).retired == ()
+    report = await ingest(owner, CountingEmbedder(), [GIFTS], now=JUNE)
+    assert (report.retired, report.absent) == ((), ("a",))
     assert await names(owner, JULY) == {"a", "gifts"}
 
 
@@ -135,14 +151,14 @@ async def test_more_than_half_is_retired_on_demand_only(owner: Pool) -> None:
     assert await names(owner, JULY) == {"a", "gifts", "care"}
     assert await rows(owner, "select max(version) from kb_article") == [(1,)]
     report = await ingest(owner, CountingEmbedder(), [CHANGED], now=JUNE, retire=Retire.ANY)
-    assert (report.retired, report.changed) == (("care", "gifts"), 1)
+    assert (report.retired, report.count(Act.CHANGED)) == (("care", "gifts"), 1)
 
 
 async def test_a_retired_article_comes_back_as_a_new_version(owner: Pool) -> None:
     await ingest(owner, CountingEmbedder(), [ARTICLE, GIFTS], now=MAY)
     await ingest(owner, CountingEmbedder(), [ARTICLE], now=JUNE, retire=Retire.FEW)
     report = await ingest(owner, CountingEmbedder(), [ARTICLE, GIFTS], now=JULY, retire=Retire.FEW)
-    assert (report.changed, report.embedded) == (1, 0)
+    assert (report.count(Act.CHANGED), report.embedded) == (1, 0)
     assert await names(owner, JUNE) == {"a"}
     assert await names(owner, JULY) == {"a", "gifts"}
 
@@ -158,7 +174,8 @@ async def test_a_rehearsal_tells_the_same_and_does_nothing(owner: Pool) -> None:
     await ingest(owner, CountingEmbedder(), [ARTICLE, GIFTS], now=MAY)
     embedder = CountingEmbedder()
     told = await rehearse(owner, embedder, [CHANGED, CARE], now=JUNE, retire=Retire.FEW)
-    assert told == IngestReport(1, 1, 0, sections=3, embedded=3, retired=("gifts",))
+    placed = (Placed("a", "Returns", Act.CHANGED), Placed(CARE.id, CARE.title, Act.ADDED))
+    assert told == IngestReport(placed, sections=3, embedded=3, retired=("gifts",))
     assert (embedder.given, await names(owner, JULY)) == ([], {"a", "gifts"})
     assert await ingest(owner, embedder, [CHANGED, CARE], now=JUNE, retire=Retire.FEW) == told
 
@@ -174,3 +191,22 @@ async def test_customers_are_loaded_as_they_are_now(owner: Pool) -> None:
     assert await rows(owner, "select email from crm_customer") == [(None,)]
     records = await rows(owner, "select record, fields ->> 'status' from crm_record where kind = 'order'")
     assert records == [("order/2", "sent")]
+
+
+async def test_two_texts_of_one_article_for_the_same_time_are_refused(owner: Pool) -> None:
+    with pytest.raises(GivenTwice, match="a: given twice"):
+        await ingest(owner, CountingEmbedder(), [ARTICLE, CHANGED], now=MAY)
+    assert len((await ingest(owner, CountingEmbedder(), [ARTICLE, ARTICLE], now=MAY)).placed) == 1
+
+
+async def test_it_tells_how_far_the_embedding_is(owner: Pool) -> None:
+    told: list[tuple[int, int]] = []
+    await ingest(owner, CountingEmbedder(), [ARTICLE, GIFTS], tell=lambda done, of: told.append((done, of)))
+    assert told == [(3, 3)]
+
+
+async def test_an_article_that_becomes_internal_is_not_found_any_more(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [ARTICLE], now=MAY)
+    report = await ingest(owner, CountingEmbedder(), [replace(ARTICLE, audience="internal")], now=JUNE)
+    assert report.count(Act.CHANGED) == 1
+    assert await found(owner, JULY) == []
