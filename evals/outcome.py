@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evals import gate, resolution, retrieval
+from evals import gate, resolution, retrieval, router
+from evals.curves import chances, reliability, risk_coverage
 from evals.dataset import LabelledTicket
+from evals.measures import Beside, measures
 from evals.prediction import Prediction, answer_of, label_of
 from evals.scorers import AUTO, HANDOFF, SUGGEST, Quality, faults, quality, wilson
 
@@ -28,9 +30,10 @@ class Provenance:
     commit: str  # of the code, or "unknown" outside a checkout
 
 
-def report(pairs: Pairs, provenance: Provenance) -> dict[str, Any]:
+def report(pairs: Pairs, provenance: Provenance, beside: Beside) -> dict[str, Any]:
     """`report.json`. Rates are null where there is nothing to count. Groundedness is by the verifier: no suite labels
-    sentences."""
+    sentences. `measures` are the figures by name, each with its n and interval; the router's stand apart from the
+    others."""
     counted = quality((answer_of(row), label_of(ticket)) for row, ticket in pairs)
     latencies = sorted(row.latency_ms for row, _ in pairs)
     return {
@@ -41,11 +44,15 @@ def report(pairs: Pairs, provenance: Provenance) -> dict[str, Any]:
         "handed_off": sum(row.disposition == HANDOFF for row, _ in pairs),
         **rates(counted),
         "groundedness_by": "verifier",
+        "measures": [asdict(found) for found in measures(pairs, beside, provenance.stage)],
+        "router": asdict(router.evaluate(pairs)),
         "gate": asdict(gate.evaluate(pairs)),
         "retrieval": [asdict(recall) for recall in retrieval.evaluate(pairs)],
         "resolution": asdict(resolution.evaluate(pairs)),
         "intents": by_intent(pairs),
         "channels": by_channel(pairs),
+        "reliability": [asdict(found) for found in reliability(chances(pairs))],
+        "risk_coverage": [asdict(point) for point in risk_coverage(pairs)],
         "cost_usd": sum(row.cost_usd for row, _ in pairs),
         "p50_ms": latencies[len(latencies) // 2] if latencies else None,
         "p95_ms": latencies[int(len(latencies) * 0.95)] if latencies else None,
@@ -77,12 +84,14 @@ def by_intent(pairs: Pairs) -> list[dict[str, Any]]:
     cells = Counter((ticket.intent_label or row.intent, row.disposition) for row, ticket in pairs)
     bad = Counter(ticket.intent_label or row.intent for row, ticket in pairs if faults_of(row, ticket))
     totals = Counter(ticket.intent_label or row.intent for row, ticket in pairs)
+    right = Counter(ticket.intent_label for row, ticket in pairs if row.intent == ticket.intent_label)
     return [
         {
             "intent": intent,
             "tickets": total,
             **{name: cells[(intent, name)] for name in (AUTO, SUGGEST, HANDOFF)},
             "bad": bad[intent],
+            "topic_right": right[intent],
         }
         for intent, total in totals.most_common()
     ]

@@ -4,8 +4,9 @@ import hashlib
 import json
 import re
 import subprocess
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +16,15 @@ import typer
 from psycopg import sql
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from evals.bars import RELEASED, Bar, judge, read_bars
 from evals.dataset import LabelledTicket, Suite, SuiteError, halves, judged_on
+from evals.measures import Beside
 from evals.outcome import Provenance, report
+from evals.page import Against, render
 from evals.prediction import Prediction
 from evals.resume import Manifest, OtherRun, Rows
 from evals.task import Answering, Entrance, Pipeline, Until, run
+from infra.knowledge import read_articles
 from infra.language import detect_language
 from infra.postgres.local import PostgresFailed, start_postgres
 from infra.postgres.migrate import migrate
@@ -71,6 +76,9 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of predictions.jsonl and the report.")] = Path("var/eval"),
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N tickets.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Drop rows of another run that the folder holds.")] = False,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit with 1 where a bar of evals/bars.toml is missed, or a figure is lost.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a suite's tickets through the same processors and adapters as the workers, without Kafka.
@@ -108,7 +116,10 @@ def evaluate(
         print_json(found)
     else:
         show_report(found)
-        stderr.print(f"wrote {out / 'predictions.jsonl'} and {out / 'report.json'}")
+        stderr.print(f"wrote {out / 'predictions.jsonl'}, {out / 'report.json'} and {out / 'report.html'}")
+    missed = [finding["name"] for finding in found["bars"] if finding["verdict"] != "ok"]
+    if gate and missed:
+        fail(f"{opened.name}: the gate stays shut for {', '.join(missed)}")
 
 
 def _with_roles(settings: Settings, roles: list[str]) -> Settings:
@@ -149,9 +160,56 @@ async def _evaluate(order: Order, settings: Settings) -> dict[str, Any]:
         await _predict(order, own, rows)
     provenance = _provenance(order, prepared, own, rows)
     pairs = [(rows.done[ticket.id], ticket) for ticket in order.tickets]
-    found = report(pairs, provenance)
-    (order.out / "report.json").write_text(json.dumps(found, indent=2, default=str) + "\n")
+    found = report(pairs, provenance, _beside(order.suite, prepared))
+    findings = judge(found["measures"], _bars(order), _released(order).get("measures", []))
+    found["bars"] = [{**asdict(finding), "bar": finding.bar.model_dump(exclude_defaults=True)} for finding in findings]
+    (order.out / "report.json").write_text(json.dumps(found, indent=2, default=str) + "\n", encoding="utf-8")
+    page = render(found, pairs, findings, _against(order))
+    (order.out / "report.html").write_text(page, encoding="utf-8", errors="replace")
     return found
+
+
+def _beside(suite: Suite, prepared: Prepared) -> Beside:
+    """What the figures need of the suite's articles and of how its parts were trained."""
+    articles = [article for path in suite.articles for article in read_articles(path)]
+    router, verifier = (_json(prepared.models_dir / name) for name in ("router.json", "verifier.json"))
+    return Beside(
+        internal=frozenset(article.id for article in articles if article.audience != "public"),
+        precise_from=router.get("precise_from"),
+        caught=verifier.get("provenance", {}).get("caught", ()) if suite.articles else (),
+    )
+
+
+def _bars(order: Order) -> Mapping[str, Bar]:
+    """The bars of a suite, or of a split of it that has its own; only a run to the gate is held to all of them."""
+    bars = read_bars()
+    own = bars.get(f"{order.suite.name}/{order.split}", bars.get(order.suite.name, {}))
+    return own if order.until == "gate" or not order.suite.articles else {}
+
+
+def _released(order: Order) -> dict[str, Any]:
+    """The last released report of the suite and split, of the suite's held-out half else; {} where there is none."""
+    own = RELEASED / f"{order.suite.name}-{order.split}.json"
+    return _json(own if own.is_file() else RELEASED / f"{order.suite.name}.json")
+
+
+def _against(order: Order) -> Against:
+    released = _released(order)
+    if not released:
+        return Against({}, "No report of this suite was released before.")
+    origin = released["provenance"]
+    words = (
+        f"Released: commit {origin['commit'][:12]}, {origin['split']}, {released['tickets']} tickets; change in points."
+    )
+    return Against({row["name"]: row["value"] for row in released["measures"]}, words)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 async def _stores(suite: Suite, settings: Settings, closing: AsyncExitStack) -> tuple[str, Adapters]:
@@ -174,9 +232,13 @@ def _create(server_url: str, name: str) -> None:
 async def _predict(order: Order, adapters: Adapters, rows: Rows) -> None:
     memory = in_memory(adapters.clock, order.suite.customers)
     await memory.switch_table.set(_ARMED, offset=None)
+    policy = adapters.policy
+    if order.until == "gate" and adapters.certified.certification is None:
+        stderr.print("no certificate: measured as if the policy waived it; `sluice certify` issues one")
+        policy = policy.waived
     pipeline = Pipeline(
         conversations=memory.conversations,
-        policy=adapters.policy,
+        policy=policy,
         classifier=adapters.classifier,
         ledger=memory.ledger,
         clock=adapters.clock,
@@ -211,6 +273,7 @@ def _answering(adapters: Adapters, memory: InMemory) -> Answering:
         gate_floor=adapters.gate_floor,
         model_deadline=adapters.model_deadline,
         config_hash=adapters.config_hash,
+        certified=adapters.certified,
     )
 
 

@@ -23,25 +23,51 @@ def show_report(found: Mapping[str, Any]) -> None:
     """The report of an evaluation."""
     origin = found["provenance"]
     console.print(
-        f"[bold]{origin['suite']}[/], {origin['split']}, {found['tickets']} tickets; trained on {origin['trained_on']}"
+        f"[bold]{origin['suite']}[/], {origin['split']}, {found['tickets']} tickets, up to the {origin['stage']}; "
+        f"trained on {origin['trained_on']}"
     )
     show_intents(found["intents"])
-    show_channels(found["channels"])
-    show_quality(found)
+    if origin["stage"] == "gate":
+        show_channels(found["channels"])
+        show_quality(found)
+        _show_confusion(found["gate"]["confusion"])
+    show_measures(found["measures"])
+    show_bars(found["bars"])
+
+
+def _show_confusion(confusion: Mapping[str, Mapping[str, int]]) -> None:
     table = Table(title="Expected band → what happened", title_justify="left")
-    for column in ("expected", "handoff", "suggest", "auto"):
+    for column in ("expected", "auto", "suggest", "handoff"):
         table.add_column(column, justify="left" if column == "expected" else "right")
-    for band, cells in found["gate"]["confusion"].items():
-        table.add_row(band, *(str(cells[name]) for name in ("handoff", "suggest", "auto")))
+    for band, cells in confusion.items():
+        table.add_row(band, *(str(cells[name]) for name in ("auto", "suggest", "handoff")))
     console.print(table)
-    for recall in found["retrieval"]:
-        article, section = percent(recall["article"]), percent(recall["section"])
-        console.print(f"retrieval: expected article at {recall['k']}: {article}, section: {section}, n {recall['n']}")
-    drafts = found["resolution"]
-    console.print(
-        f"drafts of {drafts['answerable']} answerable tickets: {drafts['drafted']} written, {drafts['cited']} cite an "
-        f"expected source, {drafts['complete']} with every expected fact"
-    )
+
+
+def show_measures(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Figures by name, with their 95 % intervals."""
+    table = Table(title="Figures, with their 95 % intervals", title_justify="left")
+    for column in ("figure", "value", "from", "to", "n"):
+        table.add_column(column, justify="left" if column == "figure" else "right")
+    for row in rows:
+        table.add_row(row["name"], *(percent(row[name]) for name in ("value", "low", "high")), str(row["n"]))
+    console.print(table)
+
+
+def show_bars(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Figures against their bars; nothing where the suite has none."""
+    if not rows:
+        return
+    table = Table(title="Bars", title_justify="left")
+    for column in ("figure", "found", "bar", "aim", "released", "verdict"):
+        table.add_column(column, justify="left" if column in ("figure", "verdict") else "right")
+    for row in rows:
+        bar = row["bar"]
+        sign, limit = ("≥", bar["least"]) if "least" in bar else ("≤", bar["most"])
+        verdict = verbatim(row["verdict"], "green" if row["verdict"] == "ok" else "bold red")
+        told = (percent(row["value"]), f"{sign} {percent(limit)}", percent(bar.get("aim")), percent(row["released"]))
+        table.add_row(row["name"], *told, verdict)
+    console.print(table)
 
 
 def show_quality(found: Mapping[str, Any]) -> None:
