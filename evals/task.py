@@ -35,6 +35,7 @@ from processors.ports import (
 from processors.resolution import PromptFile, draft
 from processors.retrieval import retrieve
 from processors.router import route
+from processors.selective import Certified
 from schemas.control import Scope, SwitchState
 from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.ingress import Channel, TicketReceived
@@ -71,6 +72,7 @@ class Answering:
     gate_floor: float  # 0-1
     model_deadline: float  # seconds
     config_hash: str
+    certified: Certified | None = None
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,7 @@ async def _past_the_gate(
         verifier_name=answering.verifier.name,
         config_hash=answering.config_hash,
         now=pipeline.clock.now(),
+        certified=answering.certified,
     )
     event = leave(drafted, decision, pipeline.policy)
     if not isinstance(event, ReplyApproved):

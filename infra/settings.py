@@ -305,6 +305,10 @@ class Settings(BaseSettings):
         le=1,
         description="Support the worst sentence of a reply needs to be sent by itself, from 0.5 to 1.",
     )
+    certificate: Path | None = Field(
+        None,
+        description="Certificate of `sluice certify`; without one nothing is sent. Unset: that of the trained parts.",
+    )
     retrieval_threshold: float = Field(
         0.25, ge=0.05, le=1, description="Score the best passage needs to count as a source, from 0.05 to 1."
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from infra.certificate import CERTIFICATE, frozen_of, read_certified
 from infra.clock import SystemClock
 from infra.crm import Row, customers_of
 from infra.embeddings.remembered import Remembered
@@ -29,10 +30,10 @@ from infra.knowledge.paging import Paged
 from infra.outcome_webhook import OutcomeWebhook
 from infra.postgres.conversations import PostgresConversations
 from infra.postgres.customers import PostgresCustomers
-from infra.postgres.knowledge import PostgresKnowledge
 from infra.postgres.guard import PostgresGuardMemory
-from infra.postgres.ledger import PostgresLedger
+from infra.postgres.knowledge import PostgresKnowledge
 from infra.postgres.labels import PostgresLabels
+from infra.postgres.ledger import PostgresLedger
 from infra.postgres.outside import PostgresOutsideClaims
 from infra.postgres.pool import Address, Pool, open_pool
 from infra.postgres.queue import PostgresQueue
@@ -42,6 +43,7 @@ from infra.scripted.failpoints import failing, skewed
 from infra.scripted.ledger import ScriptedLedger
 from infra.scripted.switch import ScriptedSwitchTable
 from infra.settings import DatabaseRole, Settings, SettingsError
+from processors.certificate import CertificateError
 from processors.disclosure import Disclosure
 from processors.mail_reply import Letterhead
 from processors.mail_token import TokenKey
@@ -51,11 +53,11 @@ from processors.ports import (
     Clock,
     Conversations,
     Customers,
-    Helpdesk,
     GuardMemory,
+    Helpdesk,
     Knowledge,
-    Ledger,
     Labels,
+    Ledger,
     Listener,
     Model,
     OutsideClaims,
@@ -66,6 +68,7 @@ from processors.ports import (
 from processors.queue import PeopleDesk
 from processors.resolution import PromptFile, load_prompt
 from processors.router import ModelClassifier
+from processors.selective import Certified, SelectiveError
 from processors.templates import texts_of
 from schemas.event import Stage
 from schemas.ingress import Channel
@@ -198,6 +201,21 @@ class Adapters:
             self.settings.artefacts, self.embedder, floor=self.settings.gate_floor, render=texts_of
         )
 
+    @cached_property
+    def frozen(self) -> str:
+        """SHA-256 of all that a certificate is issued for, hex: another one, and the certificate is void."""
+        parts = (self.config_hash, self.policy.hash, self.prompt.hash, self.embedder.name)
+        return frozen_of(self.settings.artefacts, parts)
+
+    @cached_property
+    def certified(self) -> Certified:
+        """The certificate in force; none where its file cannot be used: then nothing is sent, and `doctor` says why."""
+        folder = self.settings.artefacts
+        try:
+            return read_certified(folder, self.settings.certificate or folder / CERTIFICATE, self.frozen)
+        except (CertificateError, SelectiveError, OSError):
+            return Certified(None, None, self.frozen)
+
     # -- outcome
 
     @cached_property
@@ -288,7 +306,6 @@ class Adapters:
             queue=PostgresQueue(pool),
         )
 
-    @cached_property
     # -- audits and the live guard
 
     @cached_property
@@ -308,6 +325,7 @@ class Adapters:
 
     # -- who is told
 
+    @cached_property
     def listener(self) -> Listener:
         """The system outside that is told of outcomes."""
         url, secret = self.settings.outcome_webhook_url, self.settings.outcome_webhook_secret

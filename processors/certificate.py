@@ -232,8 +232,12 @@ class Certificate(BaseModel):
 
     def admits(self, p_good: float | None, intent: str, frozen: str, at: datetime | None = None) -> bool:
         """Whether an answer may be sent under it; whatever is unknown, changed or past may not."""
-        valid = frozen == self.frozen and (self.expires_at is None or (at is not None and at < self.expires_at))
-        return valid and intent in self.intents and p_good is not None and self.threshold <= p_good <= 1.0
+        covered = intent in self.intents and self.valid(frozen, at)
+        return covered and p_good is not None and self.threshold <= p_good <= 1.0
+
+    def valid(self, frozen: str, at: datetime | None = None) -> bool:
+        """Whether it was issued for what is deployed, and its time is not over."""
+        return frozen == self.frozen and (self.expires_at is None or (at is not None and at < self.expires_at))
 
 
 def issue(finding: Finding, *, intents: Iterable[str], frozen: str, issued_at: datetime) -> Certificate | None:
@@ -285,12 +289,6 @@ class Certification(BaseModel):
     def of(self, intent: str) -> Certificate | None:
         """The certificate that covers an intent."""
         return next((certificate for certificate in self.certificates if intent in certificate.intents), None)
-
-    def admits(self, p_good: float | None, intent: str, frozen: str, *, cited: Iterable[str], at: datetime) -> bool:
-        """Whether an answer that cites these sections, by fingerprint, may be sent."""
-        certificate = self.of(intent)
-        known = self.sections.issuperset(cited)
-        return certificate is not None and known and certificate.admits(p_good, intent, frozen, at)
 
 
 def fingerprint(section: str) -> str:

@@ -8,6 +8,7 @@ from processors.loops import RULES, loops, own_words
 from processors.policy import Policy, RuleHit, amount_rule, hard_rule
 from processors.ports import Source, SwitchView, Verifier
 from processors.reply_window import within_window
+from processors.selective import Assessment, Certified
 from processors.tampered import instructs, leads_out
 from schemas.control import SwitchState
 from schemas.gate import Decision, Disposition, ReplyApproved, SentenceCheck, SourceUsed, TicketEscalated
@@ -49,7 +50,7 @@ class Case:
     ceiling: tuple[Band, str]  # the most the policy allows, and its line
     threshold: float
     sure: float  # P(intent is right) from which the policy calls the router sure
-    certificate: bool | None
+    assessment: Assessment | None  # what the certificate says of it; None where the policy waives certificates
     loops: Mapping[str, str]  # the signs that two machines talk, with their reasons
     shed: bool  # whether the policy leaves what waited this long to a person
     now: datetime
@@ -244,8 +245,14 @@ TABLE: tuple[Row, ...] = (
     Row(
         "no-certificate",
         Disposition.SUGGEST,
-        lambda case: case.certificate is False,
-        _says("no valid certificate bounds the rate of bad answers"),
+        lambda case: case.assessment is not None and case.assessment.void is not None,
+        lambda case: f"no valid certificate: {case.assessment.void if case.assessment else None}",
+    ),
+    Row(
+        "below-certificate",
+        Disposition.SUGGEST,
+        lambda case: case.assessment is not None and case.assessment.void is None and not case.assessment.admitted,
+        lambda case: f"less likely good than the certificate asks: {_chance(case.assessment)}",
     ),
     Row("all-clear", Disposition.AUTO, lambda case: True, _says("every check passed")),
 )
@@ -262,25 +269,27 @@ def decide(  # noqa: PLR0913 - everything the decision rests on, by name
     verifier_name: str,
     config_hash: str,
     now: datetime,
-    certificate: bool | None = None,
+    certified: Certified | None = None,
 ) -> Decision:
     """The first row of `TABLE` that applies.
 
     `threshold` is what a passage must score to count as a source, `floor` what the worst sentence must reach.
-    `certificate` says whether a valid certificate bounds the rate of bad answers; None while certificates do not
-    exist, and its row is then not applied.
+    `certified` is the score and the certificate in force. Without it nothing is sent, unless the policy waives it.
     """
     draft = drafted.draft if drafted.failure is None and drafted.draft and drafted.draft.sentences else None
+    settled = _settled(draft, drafted.evidence, checks, floor)
+    in_force = certified or Certified(None, None, "")
+    assessment = in_force.assess(drafted.ticket, drafted.route, drafted.evidence, draft, settled, now)
     case = Case(
         drafted=drafted,
         draft=draft,
-        checks=_settled(draft, drafted.evidence, checks, floor),
+        checks=settled,
         switch=switch,
         hit=_rule_hit(drafted, policy),
         ceiling=policy.ceiling(drafted.route.intent, drafted.ticket.channel),
         threshold=threshold,
         sure=policy.thresholds.sure_confidence,
-        certificate=certificate,
+        assessment=None if policy.auto.certificate == "waived" else assessment,
         loops=loops(drafted.ticket, drafted.admission, policy.email),
         shed=policy.sheds(drafted.ticket.received_at, now),
         now=now,
@@ -303,6 +312,7 @@ def decide(  # noqa: PLR0913 - everything the decision rests on, by name
         switch_state=switch.state.value,
         switch_epoch=switch.epoch,
         decided_at=now,
+        p_good=assessment.p_good,
     )
 
 
@@ -478,6 +488,12 @@ def _unsupported(case: Case) -> str:
     vetoes = sorted({veto for check in case.unsupported for veto in check.vetoes})
     why = f" ({', '.join(vetoes)})" if vetoes else ""
     return f"{len(case.unsupported)} of {len(case.checks)} sentences are not supported by their source{why}"
+
+
+def _chance(assessment: Assessment | None) -> str:
+    if assessment is None or assessment.p_good is None:
+        return "nothing says how likely"
+    return f"P(good) is {assessment.p_good:.3f}, and {assessment.threshold:.3f} is asked"
 
 
 def _key(passage: Passage) -> str:

@@ -141,6 +141,12 @@ class Overload(_Table):
     shed_after_seconds: int | None = Field(None, gt=0, le=604_800)  # a ticket's age at the gate; None: however old
 
 
+class Auto(_Table):
+    """What an answer needs to be sent by itself, beside an intent and a channel that allow it."""
+
+    certificate: Literal["required", "waived"] = "required"  # waived: no promise bounds the rate of bad answers
+
+
 class Policy(_Table):
     """What `policy.toml` says. Default-deny: an intent or channel it does not list is never answered automatically."""
 
@@ -157,6 +163,7 @@ class Policy(_Table):
     automatic: Automatic = Automatic()
     email: Email = Email()
     overload: Overload = Overload()
+    auto: Auto = Auto()
     _hash: str = PrivateAttr("")
 
     @model_validator(mode="after")
@@ -186,6 +193,11 @@ class Policy(_Table):
     def hash(self) -> str:
         """SHA-256 of the file, hex: the policy's version in every decision."""
         return self._hash
+
+    @property
+    def waived(self) -> "Policy":
+        """The policy without a certificate asked for: to measure the rest of it, never for customers."""
+        return self.model_copy(update={"auto": Auto(certificate="waived")})
 
     def ceiling(self, intent: str, channel: Channel) -> tuple[Band, str]:
         """The most permissive band allowed, and the line of the policy that says so."""
@@ -229,6 +241,20 @@ class Policy(_Table):
 
     def _line(self, table: str, key: str, listed: bool) -> str:
         return f"{table}.{key}" if listed else f"{table}.{key} is not listed"
+
+
+REQUIRED, WAIVED = 'certificate = "required"', 'certificate = "waived"'
+
+
+def waiving(toml_text: str) -> str:
+    """The policy without a certificate asked for: for a world that measures something else, never for customers.
+
+    Raises:
+        PolicyError: the text does not say that one is required.
+    """
+    if toml_text.count(REQUIRED) != 1:
+        raise PolicyError(f"policy: [auto] does not say {REQUIRED}")
+    return toml_text.replace(REQUIRED, WAIVED)
 
 
 def strictness(band: Band) -> int:

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from processors.certificate import Certification, fingerprint
 from processors.groundedness.text import content, plain
 from processors.policy import asks_of_record, wish_of
-from schemas.event import Probability
 from schemas.gate import SentenceCheck
 from schemas.ingress import TicketReceived
 from schemas.resolution import Draft
@@ -179,8 +178,10 @@ def _sigmoid(odds: float) -> float:
 class Assessment:
     """What the certificate says of one answer."""
 
-    p_good: Probability | None
+    p_good: float | None
     admitted: bool
+    threshold: float = 1.0
+    void: str | None = "there is none"  # why no certificate is valid for it; None where one is
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,16 @@ class Certified:
         found = signals(ticket, route, evidence, draft, checks)
         p_good = self.score.p_good(found, route.intent) if self.score and found else None
         if self.certification is None or draft is None:
-            return Assessment(p_good, False)
-        cited = [fingerprint(passage.text) for passage in cited_of(draft, evidence)]
-        return Assessment(p_good, self.certification.admits(p_good, route.intent, self.frozen, cited=cited, at=now))
+            return Assessment(p_good, admitted=False)
+        cited = {fingerprint(passage.text) for passage in cited_of(draft, evidence)}
+        certificate = self.certification.of(route.intent)
+        if certificate is None:
+            return Assessment(p_good, admitted=False, void=f"none covers {route.intent}")
+        if not self.certification.sections.issuperset(cited):
+            return Assessment(p_good, admitted=False, void="a section cited has changed since it was issued")
+        if not certificate.valid(self.frozen, now):
+            return Assessment(
+                p_good, admitted=False, void="models, policy or trained parts have changed, or its time is over"
+            )
+        admitted = certificate.admits(p_good, route.intent, self.frozen, now)
+        return Assessment(p_good, admitted=admitted, threshold=certificate.threshold, void=None)

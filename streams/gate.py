@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from processors.gate import decide, judge, leave
 from processors.policy import Policy
 from processors.ports import Clock, Switch, Verifier
+from processors.selective import Certified
 from schemas.event import Stage
 from schemas.gate import ReplyApproved
 from schemas.resolution import ReplyDrafted
@@ -19,6 +20,7 @@ class GateLimits:
     threshold: float  # score a passage needs to be a source, 0-1
     floor: float  # support the worst sentence needs, 0-1
     config_hash: str  # of the configuration in force, kept in each decision
+    certified: Certified | None = None  # the certificate in force; without one nothing is sent by itself
 
 
 def gate(*, verifier: Verifier, switch: Switch, policy: Policy, clock: Clock, limits: GateLimits) -> StageDefinition:
@@ -40,6 +42,7 @@ def gate(*, verifier: Verifier, switch: Switch, policy: Policy, clock: Clock, li
             verifier_name=verifier.name,
             config_hash=limits.config_hash,
             now=clock.now(),
+            certified=limits.certified,
         )
         event = leave(drafted, decision, policy)
         topic = Topic.AUTO_SEND if isinstance(event, ReplyApproved) else Topic.ESCALATION

@@ -30,6 +30,7 @@ from processors.ports import (
     Verifier,
 )
 from processors.resolution import PromptFile
+from processors.selective import Certified
 from schemas.event import Stage
 from schemas.ingress import Channel
 from schemas.router import Tier
@@ -97,6 +98,8 @@ class Parts(Protocol):
     def verifier(self) -> Verifier: ...
     @property
     def gate_floor(self) -> float: ...  # 0-1
+    @property
+    def certified(self) -> Certified | None: ...  # the certificate in force; None: nothing is sent by itself
 
     # outcome
     @property
@@ -164,7 +167,7 @@ LAYERS: Mapping[Stage, Callable[[Parts, Switch, Metrics], StageDefinition]] = {
         switch=switch,
         policy=parts.policy,
         clock=parts.clock,
-        limits=GateLimits(parts.retrieval_threshold, parts.gate_floor, parts.config_hash),
+        limits=GateLimits(parts.retrieval_threshold, parts.gate_floor, parts.config_hash, parts.certified),
     ),
     Stage.OUTCOME: lambda parts, switch, metrics: outcome(
         conversations=parts.conversations,

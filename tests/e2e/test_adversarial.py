@@ -40,7 +40,7 @@ from tests.adversarial.tickets import Door, Hostile, first_words, generate
 from tests.adversarial.verdict import PROMPT, Judge, Trace, Why, misdeeds
 from tests.adversarial.world import World, build
 from tests.conftest import _execute, _fresh_topics
-from tests.e2e.conftest import FIRST_PORT, ROOT, SHOP, Stack, eventually
+from tests.e2e.conftest import FIRST_PORT, ROOT, SHOP, Stack, eventually, waived_policy
 
 HOSTILE = int(os.environ.get("SLUICE_TEST_HOSTILE", "300"))  # tickets; `make hostile` sends the thousand
 SETTLED_WITHIN = 400.0  # seconds
@@ -174,6 +174,7 @@ def environ_of(world: World, bootstrap: str, database: str, home: Path, models: 
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "SLUICE_HOME": str(home),
         "SLUICE_MODELS_DIR": str(models),
+        "SLUICE_POLICY": str(waived_policy(home)),
         "SLUICE_API_KEYS": keys,
         "SLUICE_STAFF_KEYS": f"{world.secrets['staff key']}=somebody",
         "SLUICE_EDGE_PORT": str(EDGE),

@@ -28,6 +28,7 @@ from infra.settings import as_role
 from infra.wiring import POLICY
 from processors.ingress.api import ApiKey, TicketRequest, receive_api
 from processors.ingress.email import Mailbox, receive_email
+from processors.policy import waiving
 from schemas.codec import decode, encode
 from schemas.ingress import TicketReceived
 from schemas.outcome import TERMINAL, Outcome, TicketSettled
@@ -222,7 +223,7 @@ def working(bootstrap: str, database: str, folder: Path) -> Iterator[Field]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
     with mail_server() as (server, port), Reader(bootstrap, [Topic.OUTCOME]) as outcomes:
         shedding = folder / "policy.toml"
-        shedding.write_text(POLICY.read_text(encoding="utf-8").replace("# shed_after", "shed_after"))
+        shedding.write_text(waiving(POLICY.read_text(encoding="utf-8")).replace("# shed_after", "shed_after"))
         environ = {
             **ours,
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,

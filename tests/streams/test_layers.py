@@ -18,9 +18,10 @@ from infra.scripted.ledger import ScriptedLedger
 from infra.scripted.switch import ScriptedSwitchTable
 from processors.errors import DependencyDown, ModelFailed, SluiceError, TryLater, Undeliverable
 from processors.outside import LEFT
-from processors.policy import Policy
+from processors.policy import Policy, waiving
 from processors.ports import Classification, ItemKind, SwitchView
 from processors.resolution import DraftReply, DraftSentence, load_prompt
+from processors.selective import Certified
 from schemas.codec import EVENT_ON, decode, encode
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
 from schemas.event import Event, Stage
@@ -39,7 +40,7 @@ from streams.worker import LAYERS
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 QUOTE = "You can return an item within 30 days of delivery."
-TOML = (Path(__file__).parents[2] / "infra" / "policy.toml").read_text()
+TOML = waiving((Path(__file__).parents[2] / "infra" / "policy.toml").read_text())
 POLICY = Policy.parse(TOML)
 
 
@@ -146,6 +147,7 @@ class World:
     retrieval_timeout: float = 0.05
     model_deadline: float = 5.0
     gate_floor: float = 0.92
+    certified: Certified | None = None
     claim_lease: float = 30.0
     helpdesk_deadline: float = 10.0
     outside_channels: frozenset[Channel] = frozenset()

@@ -273,8 +273,6 @@ def test_an_intent_is_under_one_certificate() -> None:
         Certification(certificates=(CERTIFICATE, CERTIFICATE), sections=frozenset())
 
 
-@pytest.mark.parametrize(
-    ("cited", "may"), [(["text"], True), ([], True), (["changed"], False), (["text", "changed"], False)]
-)
-def test_an_answer_from_a_section_that_was_never_measured_is_not_admitted(cited: list[str], may: bool) -> None:
-    assert FILE.admits(0.95, "warranty", "abc", cited=map(fingerprint, cited), at=AT) is may
+def test_the_certificate_of_an_intent_is_the_one_that_names_it() -> None:
+    assert FILE.of("warranty") == CERTIFICATE
+    assert FILE.of("never_heard_of") is None

@@ -1,35 +1,27 @@
 """P(good): what it is computed from, that whatever is unknown gives none, and what a certificate makes of it."""
 
-from datetime import UTC, datetime
 from math import nan
 
 import pytest
 from pydantic import ValidationError
 
-from processors.certificate import Certificate, Certification, fingerprint, upper_bound
 from processors.selective import SIGNALS, Certified, Selective, SelectiveError, signals
 from schemas.gate import SentenceCheck
 from schemas.resolution import Draft, ReplyDrafted
-from tests.unit.test_gate import DRAFT, DRAFTED, OF_ORDER, ORDER, PASSAGE, supported, with_part, with_sentence
-
-AT = datetime(2026, 11, 24, tzinfo=UTC)
-BY_WORST = Selective(
-    names=("worst",), mean=(0.0,), scale=(1.0,), weights=(1.0,), intercept=0.0, slope=1.0, offset=0.0, intents={}
+from tests.unit.test_gate import (
+    AT,
+    BY_WORST,
+    CERTIFICATION,
+    CERTIFIED,
+    DRAFT,
+    DRAFTED,
+    OF_ORDER,
+    ORDER,
+    PASSAGE,
+    supported,
+    with_part,
+    with_sentence,
 )
-CERTIFICATE = Certificate(
-    risk=0.05,
-    delta=0.05,
-    threshold=0.95,
-    intents=("delivery_time",),
-    n=200,
-    accepted=100,
-    bad=1,
-    bound=upper_bound(1, 100, 0.05),
-    frozen="now",
-    issued_at=AT,
-)
-FILE = Certification(certificates=(CERTIFICATE,), sections=frozenset({fingerprint(PASSAGE.text)}))
-IN_FORCE = Certified(score=BY_WORST, certification=FILE, frozen="now")
 
 
 def seen(drafted: ReplyDrafted, checks: tuple[SentenceCheck, ...] | None = None) -> dict[str, float]:
@@ -38,7 +30,7 @@ def seen(drafted: ReplyDrafted, checks: tuple[SentenceCheck, ...] | None = None)
     return signals(drafted.ticket, drafted.route, drafted.evidence, drafted.draft, found)
 
 
-def admitted(drafted: ReplyDrafted, certified: Certified = IN_FORCE, score: float = 0.97) -> tuple[float | None, bool]:
+def admitted(drafted: ReplyDrafted, certified: Certified = CERTIFIED, score: float = 0.97) -> tuple[float | None, bool]:
     """P(good) and whether it may be sent."""
     parts = (drafted.ticket, drafted.route, drafted.evidence, drafted.draft)
     found = certified.assess(*parts, supported(drafted, score), AT)
@@ -120,11 +112,11 @@ def test_an_answer_that_reaches_the_threshold_is_admitted() -> None:
     ("drafted", "certified"),
     [
         (DRAFTED, Certified(BY_WORST, None, "now")),
-        (DRAFTED, Certified(None, FILE, "now")),
-        (DRAFTED, Certified(BY_WORST, FILE, "changed")),
-        (with_part("route", intent="warranty"), IN_FORCE),
-        (with_part("evidence", passages=(PASSAGE.model_copy(update={"text": "Standard delivery takes"}),)), IN_FORCE),
-        (DRAFTED.model_copy(update={"draft": None}), IN_FORCE),
+        (DRAFTED, Certified(None, CERTIFICATION, "now")),
+        (DRAFTED, Certified(BY_WORST, CERTIFICATION, "changed")),
+        (with_part("route", intent="warranty"), CERTIFIED),
+        (with_part("evidence", passages=(PASSAGE.model_copy(update={"text": "Standard delivery takes"}),)), CERTIFIED),
+        (DRAFTED.model_copy(update={"draft": None}), CERTIFIED),
     ],
     ids=["no certificate", "no score", "another deployment", "not covered", "an edited section", "no draft"],
 )
@@ -135,4 +127,4 @@ def test_without_a_certificate_for_it_nothing_is_admitted(drafted: ReplyDrafted,
 def test_a_verifier_that_says_nan_is_not_admitted() -> None:
     unsound = supported(DRAFTED)[0].model_copy(update={"score": nan})
     parts = (DRAFTED.ticket, DRAFTED.route, DRAFTED.evidence, DRAFTED.draft)
-    assert IN_FORCE.assess(*parts, (unsound,), AT).admitted is False
+    assert CERTIFIED.assess(*parts, (unsound,), AT).admitted is False
