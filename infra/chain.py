@@ -43,8 +43,13 @@ class Fault:
 def chain_of(entry: LedgerEntry) -> str:
     """The chain of an entry: its customer's, under a hash; without one, a shared chain chosen by the ticket."""
     if entry.customer_id is not None:
-        return sha256(f"customer\x1f{entry.customer_id}".encode()).hexdigest()
+        return customer_chain(entry.customer_id)
     return f"unproved-{entry.ticket_id.int % UNPROVED_CHAINS:02}"
+
+
+def customer_chain(customer_id: str) -> str:
+    """The chain of a customer."""
+    return sha256(f"customer\x1f{customer_id}".encode()).hexdigest()
 
 
 def canonical(entry: LedgerEntry) -> str:
@@ -72,12 +77,30 @@ class ChainCheck:
     """Reads a ledger row by row, in the order of chain and sequence, without holding it."""
 
     heads: tuple[LedgerHead, ...]
+    rows: int = 0  # seen so far
     _found: list[Fault] = field(default_factory=list)
     _last: dict[str, LinkRow] = field(default_factory=dict)
     _at_head: dict[tuple[str, int], str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._places = {(head.chain, head.sequence) for head in self.heads}
+
+    @property
+    def chains(self) -> int:
+        """How many chains have a row."""
+        return len(self._last)
+
+    @property
+    def unpublished(self) -> int:
+        """How many chains end behind their last published head, or have none: a cut there would not show."""
+        newest: dict[str, int] = {}
+        for head in self.heads:
+            newest[head.chain] = max(head.sequence, newest.get(head.chain, 0))
+        return sum(row.sequence > newest.get(chain, 0) for chain, row in self._last.items())
+
     def see(self, row: LinkRow) -> None:
         """Compare the next row with the one before it."""
+        self.rows += 1
         last = self._last.get(row.chain)
         expected = last.sequence + 1 if last else 1
         if row.sequence != expected:
@@ -89,7 +112,7 @@ class ChainCheck:
         elif _sequence_in(row.record) != row.sequence:
             self._found.append(Fault(row.chain, row.sequence, "was moved"))
         self._last[row.chain] = row
-        if any((head.chain, head.sequence) == (row.chain, row.sequence) for head in self.heads):
+        if (row.chain, row.sequence) in self._places:
             self._at_head[row.chain, row.sequence] = row.hash
 
     def faults(self) -> tuple[Fault, ...]:

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Place] = {
     "switch": Place("switch", "app", RUN, "The kill switch: what may be sent without a person."),
     "queue": Place("queue", "app", RUN, "The people's queue: what waits for a person, and what they do with it."),
     "trace": Place("trace", "trace", LOOK, "Show a ticket's whole way, with times and decisions."),
+    "ledger": Place("ledger", "app", LOOK, "What models were shown of a customer, and whether the record was touched."),
     "loadtest": Place("loadtest", "app", LOOK, "Send a day of tickets and measure what comes out."),
     "chaos": Place("chaos.command", "chaos", LOOK, "Break everything by a seed, and let the oracle say what held."),
     "drill": Place("drill.command", "drill", LOOK, "Stop and arm a scope of its own under load, and time it."),

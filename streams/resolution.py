@@ -1,18 +1,17 @@
 """Resolution: draft the reply, and publish where the ledger's hash chains end."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 from processors.errors import Rejected, TryLater
 from processors.policy import Policy
-from processors.ports import Clock, Ledger, LedgerHead, Model, Switch
+from processors.ports import Clock, Ledger, Model, Switch
 from processors.resolution import DraftResult, PromptFile, draft
 from schemas.event import Stage
 from schemas.resolution import ReplyDrafted
 from schemas.retrieval import EvidenceFound
 from schemas.router import Tier
 from schemas.topics import Topic
+from streams.heads import publishing
 from streams.retry import patient
 from streams.step import Incoming, Input, Outgoing, StageDefinition, carrying
 
@@ -59,11 +58,6 @@ def resolution(  # noqa: PLR0913  each is a port or a limit of its own
             draft=result.draft,
             failure=result.failure,
         )
-        heads = tuple(_head(head) for head in result.heads)
-        return (*heads, Outgoing(Topic.RESOLUTION, found.ticket.conversation, drafted))
+        return (*publishing(result.heads), Outgoing(Topic.RESOLUTION, found.ticket.conversation, drafted))
 
     return StageDefinition(Stage.RESOLUTION, (Input(Topic.RETRIEVAL, carrying(EvidenceFound), handle),))
-
-
-def _head(head: LedgerHead) -> Outgoing:
-    return Outgoing(Topic.AUDIT_HEADS, head.chain, json.dumps(asdict(head)).encode())

@@ -7,6 +7,7 @@ from schemas.event import Stage
 from schemas.ingress import TicketReceived
 from schemas.router import TicketRouted
 from schemas.topics import Topic
+from streams.heads import Noted, publishing
 from streams.step import Incoming, Input, Outgoing, StageDefinition, carrying
 
 TRIES = 8  # a minute in all: a follow-up that is admitted before its ticket would be answered as if it came first
@@ -15,15 +16,22 @@ TRIES = 8  # a minute in all: a follow-up that is admitted before its ticket wou
 def router(
     *, conversations: Conversations, policy: Policy, classifier: Classifier, ledger: Ledger, switch: Switch
 ) -> StageDefinition:
-    """`tickets.inbound` to `tickets.router`. A conflict (the id with another body) becomes a dead letter."""
+    """`tickets.inbound` to `tickets.router`. A conflict (the id with another body) becomes a dead letter.
+
+    Where a prompted model is the classifier, chain heads go to `audit.heads`.
+    """
 
     async def handle(incoming: Incoming[TicketReceived]) -> tuple[Outgoing, ...]:
         ticket = incoming.event
         admission = await conversations.admit(ticket)
         view = switch.view(channel=ticket.channel, intent=UNKNOWN, customer_id=admission.customer_id)
-        found = await route(ticket, admission, policy=policy, classifier=classifier, ledger=ledger, switch=view)
+        noted = Noted(ledger)
+        found = await route(ticket, admission, policy=policy, classifier=classifier, ledger=noted, switch=view)
         routed = TicketRouted(ticket=ticket, admission=admission, route=found)
-        return (Outgoing(Topic.ROUTER, ticket.conversation, routed),)
+        return (
+            *publishing(noted.heads),
+            Outgoing(Topic.ROUTER, ticket.conversation, routed),
+        )
 
     inputs = (Input(Topic.INBOUND, carrying(TicketReceived), handle),)
     return StageDefinition(Stage.ROUTER, inputs, in_place=TRIES)

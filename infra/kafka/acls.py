@@ -18,7 +18,7 @@ READER = "sluice-reader"  # the group that commands name and never commit under 
 HELPDESK = "my-helpdesk"  # the group of docs/examples/deliver_replies.py
 
 OUTPUTS: dict[Stage, tuple[Topic, ...]] = {
-    Stage.ROUTER: (Topic.ROUTER,),
+    Stage.ROUTER: (Topic.ROUTER, Topic.AUDIT_HEADS),
     Stage.RETRIEVAL: (Topic.RETRIEVAL,),
     Stage.RESOLUTION: (Topic.RESOLUTION, Topic.AUDIT_HEADS),
     Stage.GATE: (Topic.AUTO_SEND, Topic.ESCALATION),

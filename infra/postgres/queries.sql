@@ -313,6 +313,17 @@ select chain, sequence, hash from ledger_append(%(chain)s, %(entry)s);
 -- Every row of the ledger, chain by chain, oldest first.
 select chain, sequence, previous, record, hash from ledger order by chain, sequence;
 
+-- name: ledger_chain
+-- Every row of one chain, oldest first.
+select chain, sequence, previous, record, hash from ledger where chain = %(chain)s order by sequence;
+
+-- name: ticket_texts
+-- What these tickets said when they were admitted; ids that are no ticket's are passed over.
+select ticket_id::text, subject, text from message
+where ticket_id in (
+    select id::uuid from unnest(%(tickets)s::text[]) as id where pg_input_is_valid(id, 'uuid')
+);
+
 -- name: switch_rows
 -- The state of every scope that was ever set.
 select scope_kind, scope_value, state, why, actor, set_at, sequence, topic_offset from switch

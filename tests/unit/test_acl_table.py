@@ -16,7 +16,7 @@ from tests.streams.test_layers import World
 LISTED = {  # what each writes, retry topics apart
     "edge": {"tickets.inbound", "tickets.outcome"},
     "edge-chat": {"tickets.inbound", "tickets.outcome"},
-    "router": {"tickets.router", "router.dead"},
+    "router": {"tickets.router", "audit.heads", "router.dead"},
     "retrieval": {"tickets.retrieval", "retrieval.dead"},
     "resolution": {"tickets.resolution", "audit.heads", "resolution.dead"},
     "gate": {"tickets.auto-send", "tickets.escalation", "gate.dead"},
