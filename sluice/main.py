@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Place] = {
     "drill": Place("drill.command", "drill", LOOK, "Stop and arm a scope of its own under load, and time it."),
     "dead": Place("dead", "app", LOOK, "Dead letters: list them, show one, redrive them."),
     "eval": Place("eval", "evaluate", LOOK, "Run a labelled suite through the whole path, in this process."),
+    "label": Place("label", "label", LOOK, "Band your own tickets by the keyboard: how far deflection can reach."),
     "doctor": Place("doctor", "doctor", LOOK, "Say what is reachable, which versions run, and what to fix."),
     "ingest": Place("ingest", "ingest_articles", PREPARE, "Put a help centre into Postgres, one chunk an H2 section."),
     "train": Place("train", "app", PREPARE, "Fit the router and the gate's verifier on labelled tickets."),
