@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, Place] = {
     "send": Place("send", "send", RUN, "Send a ticket through the edge and wait for its outcome."),
     "switch": Place("switch", "app", RUN, "The kill switch: what may be sent without a person."),
     "queue": Place("queue", "app", RUN, "The people's queue: what waits for a person, and what they do with it."),
+    "audit": Place("audit", "audit", RUN, "Judge a random sample of the answers that went out by themselves."),
     "trace": Place("trace", "trace", LOOK, "Show a ticket's whole way, with times and decisions."),
     "ledger": Place("ledger", "app", LOOK, "What models were shown of a customer, and whether the record was touched."),
     "loadtest": Place("loadtest", "app", LOOK, "Send a day of tickets and measure what comes out."),
