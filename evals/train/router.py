@@ -1,6 +1,5 @@
 """Fit the local classifier on a suite's train half."""
 
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,14 +13,14 @@ import scipy
 import sklearn
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.sparse import csr_matrix, hstack, vstack
-from sklearn.exceptions import ConvergenceWarning
+from scipy.sparse import hstack
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evals.dataset import OUT_OF_SCOPE, Halves, LabelledTicket, Suite, halves
 from evals.router import calibration_error, precise_from
+from evals.train.ridge import EVEN, HALF, WIDTH, Features, Ridge, Rows, explicit, featured, fit
 from infra.knowledge import read_articles
 from infra.models.classifier import (
     Calculation,
@@ -31,7 +30,8 @@ from infra.models.classifier import (
     Trained,
     save,
     scope_features,
-    sharpened,
+    scoped,
+    softmax,
     tidy,
     vectorizers,
 )
@@ -39,9 +39,12 @@ from processors.ports import Embedder
 
 FOLDS = 5
 FOLDS_OF_MANY = 3  # where an intent has plenty of examples, five take long and say no more
-LIMIT = 3000  # texts; more takes minutes and gains little
+LIMIT = 20_000  # texts, 3 minutes and 2 GB; the time grows with the cube
+FOLD_LIMIT = 6000  # texts a model of the cross-validation is fitted on
 MIN_EXAMPLES = 2  # a rarer intent cannot be learnt
-FEW = 30  # examples an intent; with fewer, intents are weighted equally and regularised less
+FEW = 30  # examples an intent; with fewer, intents are weighted equally
+ALIKE = 0.65  # cosine from which two texts of an intent are paraphrases of each other
+STRANGE = 4  # an intent in so many is left out of a fold's training, and stands for what is out of scope
 MIN_OUTSIDE = 8  # labelled texts out of scope needed to learn what that looks like
 SECTION_CHARACTERS = 600
 
@@ -82,14 +85,17 @@ class RouterReport:
     sections: int  # of the help centre, used as further examples
     folds: int
     accuracy: float
-    accuracy_dense: float  # MiniLM alone
-    accuracy_sparse: float  # TF-IDF alone
+    accuracy_in_scope: float
+    accuracy_hard: float  # in scope, with paraphrases held out together
+    accuracy_dense: float  # by the part that rests on MiniLM
+    accuracy_sparse: float  # by the part that rests on words and letters
     agreement: float  # share of texts for which both name the same intent
     accuracy_agreed: float
     ece: float  # expected calibration error, 15 bins (Guo et al. 2017), after temperature scaling
     temperature: float
     precise_from: float | None  # the lowest confidence from which on nine in ten are right
     scope_auroc: float | None  # None without labels out of scope
+    scope_auroc_hard: float | None  # of intents left out of the training, by the confidence
     per_intent: tuple[IntentScore, ...]
     predicted: Mapping[str, str]  # train ticket to intent, each by a model that has not seen it
     version: str = ""  # SHA-256 of the arrays
@@ -121,17 +127,20 @@ class RouterReport:
 
 @dataclass(frozen=True)
 class _Data:
-    """Examples and help-centre texts with their features, row by row."""
+    """Examples with their features, and after them texts of the help centre and names of intents, row by row."""
 
     examples: tuple[Example, ...]
     intents: Labels
-    labels: Labels
-    dense: Matrix
-    sparse: csr_matrix
+    labels: Labels  # of the examples
+    vectors: Matrix
+    features: Features
     extra_articles: tuple[str | None, ...]  # the article of each further text; None: the name of an intent
     extra_labels: Labels  # of the names; "" for articles, whose intent is voted by the examples that cite them
-    extra_dense: Matrix
-    extra_sparse: csr_matrix
+
+    @property
+    def columns(self) -> Rows:
+        """The examples' labels as places among the intents."""
+        return np.searchsorted(self.intents, self.labels)
 
 
 async def train_router(
@@ -152,16 +161,15 @@ async def train_router(
     texts = _further(suite, sorted({example.intent for example in examples}))
     unlabelled = [ticket for ticket in parts.train if not ticket.intent_label]
     data, pair = await _featured(examples, texts, embedder, progress)
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a rough optimum is as good, and much sooner
-        out = _cross_validated(data, progress)
-        temperature = _temperature((out.dense + out.sparse) / 2, data)
-        out = replace(out, probabilities=sharpened((out.dense + out.sparse) / 2, temperature))
+    with threadpool_limits(1):
+        out = _cross_validated(data, _folds(data.examples, _fold_count(data)), progress)
+        out = replace(out, temperature=_temperature(out.scores, data.columns))
         scope = _scope(out, data)
+        hard = _hard(data, out.temperature, scope, progress)
         progress("fitting on everything")
-        trained = _fitted(data, np.arange(len(examples)), pair, temperature, scope)
+        trained = _fitted(data, pair, out.temperature, scope)
     guessed = await _guessed(unlabelled, trained, embedder)
-    report = _report(suite, parts, data, out, (temperature, dropped), guessed)
+    report = _report(suite, parts, data, _Measured(out, scope, hard, dropped), guessed)
     provenance = {**report.summary(), "embedder": embedder.name, "trained_on": on.isoformat(), **_versions()}
     return replace(report, version=save(out_dir, trained, provenance))
 
@@ -225,22 +233,19 @@ async def _featured(
     used = [text for text in texts if text[0] is None or text[0] in cited]
     further = [tidy(text) for _, _, text in used]
     progress(f"embedding {len(examples) + len(used)} texts")
-    dense = np.array(await embedder.embed([example.text for example in examples]))
-    extra_dense = np.array(await embedder.embed(further))
-    pair = vectorizers()
     everything = [*(example.text for example in examples), *further]
+    vectors = np.array(await embedder.embed(everything))
+    pair = vectorizers()
     sparse = hstack([vectorizer.fit_transform(everything) for vectorizer in pair]).tocsr()
     labels = np.array([example.intent for example in examples])
     data = _Data(
-        tuple(examples),
-        np.array(sorted(set(labels))),
-        labels,
-        dense,
-        sparse[: len(examples)],
-        tuple(article for article, _, _ in used),
-        np.array([label for _, label, _ in used]),
-        extra_dense,
-        sparse[len(examples) :],
+        examples=tuple(examples),
+        intents=np.array(sorted(set(labels))),
+        labels=labels,
+        vectors=vectors,
+        features=featured(vectors, sparse),
+        extra_articles=tuple(article for article, _, _ in used),
+        extra_labels=np.array([label for _, label, _ in used]),
     )
     return data, pair
 
@@ -252,20 +257,28 @@ def _few(data: _Data) -> bool:
     return len(data.labels) < FEW * len(data.intents)
 
 
-def _folds(examples: Sequence[Example], folds: int) -> NDArray[np.int64]:
+def _fold_count(data: _Data) -> int:
+    return FOLDS if _few(data) else FOLDS_OF_MANY
+
+
+def _folds(examples: Sequence[Example], folds: int) -> Rows:
     """A fold for each example: one customer's all in one, each intent spread evenly."""
+    return _dealt([example.group for example in examples], [example.intent for example in examples], folds)
+
+
+def _dealt(groups: Sequence[str], intents: Sequence[str], folds: int) -> Rows:
     fold: dict[str, int] = {}
     seen: Counter[str] = Counter()
-    for example in sorted(examples, key=lambda example: sha256(example.group.encode()).digest()):
-        if example.group not in fold:
-            fold[example.group] = seen[example.intent] % folds
-            seen[example.intent] += 1
-    return np.array([fold[example.group] for example in examples])
+    for group, intent in sorted(zip(groups, intents, strict=True), key=lambda pair: sha256(pair[0].encode()).digest()):
+        if group not in fold:
+            fold[group] = seen[intent] % folds
+            seen[intent] += 1
+    return np.array([fold[group] for group in groups])
 
 
-def _cross_validated(data: _Data, progress: Progress) -> Opinion:
-    count = FOLDS if _few(data) else FOLDS_OF_MANY
-    folds = _folds(data.examples, count)
+def _cross_validated(data: _Data, folds: Rows, progress: Progress) -> Opinion:
+    """What models that have not seen an example make of it."""
+    count = int(folds.max()) + 1
     shape = (len(data.examples), len(data.intents))
     dense, sparse, nearest = np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
     for fold in range(count):
@@ -273,29 +286,28 @@ def _cross_validated(data: _Data, progress: Progress) -> Opinion:
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if not len(outside) or len(set(data.labels[inside])) < 2:
             continue
-        both = _regressions(data, inside)
-        for found, model, features in ((dense, both[0], data.dense), (sparse, both[1], data.sparse)):
-            columns = np.searchsorted(data.intents, model.classes_)
-            found[np.ix_(outside, columns)] = model.predict_proba(features[outside])
-        nearest[outside] = (data.dense[outside] @ _centroids(data, inside).T).max(axis=1)
-    return Opinion((dense + sparse) / 2, dense, sparse, nearest)
+        inside = _thinned(data, inside)
+        dense[outside], sparse[outside] = _ridge(data, inside).scores(data.features, outside)
+        nearest[outside] = (data.vectors[outside] @ _centroids(data, inside).T).max(axis=1)
+    return Opinion(dense, sparse, nearest)
 
 
-def _regressions(data: _Data, rows: NDArray[np.int64]) -> tuple[LogisticRegression, LogisticRegression]:
-    """The logistic regressions on MiniLM and on TF-IDF, fitted on some examples and the texts they lend a label."""
+def _thinned(data: _Data, rows: Rows) -> Rows:
+    """As many as a model of the cross-validation is fitted on, drawn by a hash."""
+    chosen = sorted(rows, key=lambda row: sha256(data.examples[row].id.encode()).digest())[:FOLD_LIMIT]
+    return np.array(sorted(chosen))
+
+
+def _ridge(data: _Data, rows: Rows) -> Ridge:
+    """The regression on some examples and the texts they lend a label."""
     lent = _lent(data, rows)
     used = np.flatnonzero(lent != "")
-    labels = np.concatenate([data.labels[rows], lent[used]])
-    few = _few(data)
-    weight = "balanced" if few else None
-    dense = LogisticRegression(C=20 if few else 5, max_iter=100, tol=1e-3, class_weight=weight)
-    sparse = LogisticRegression(C=100 if few else 10, max_iter=60 if few else 30, class_weight=weight)
-    dense.fit(np.vstack([data.dense[rows], data.extra_dense[used]]), labels)
-    sparse.fit(vstack([data.sparse[rows], data.extra_sparse[used]]).tocsr(), labels)
-    return dense, sparse
+    labels = np.concatenate([data.columns[rows], np.searchsorted(data.intents, lent[used])])
+    every = np.concatenate([rows, len(data.examples) + used])
+    return fit(data.features, every, labels, len(data.intents), EVEN if _few(data) else HALF)
 
 
-def _lent(data: _Data, rows: NDArray[np.int64]) -> Labels:
+def _lent(data: _Data, rows: Rows) -> Labels:
     """The label of each further text: an intent's own name, or the intent that cites an article most; else ""."""
     votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
@@ -310,26 +322,25 @@ def _lent(data: _Data, rows: NDArray[np.int64]) -> Labels:
     )
 
 
-def _centroids(data: _Data, rows: NDArray[np.int64]) -> Matrix:
+def _centroids(data: _Data, rows: Rows) -> Matrix:
     """One unit row an intent; zeros for out of scope, which has no centre."""
-    centres = np.zeros((len(data.intents), data.dense.shape[1]))
+    centres = np.zeros((len(data.intents), data.vectors.shape[1]))
     for place, intent in enumerate(data.intents):
-        members = data.dense[rows][data.labels[rows] == intent]
+        members = data.vectors[rows[data.labels[rows] == intent]]
         if len(members) and intent != OUT_OF_SCOPE:
             centre = members.mean(axis=0)
             centres[place] = centre / max(float(np.linalg.norm(centre)), 1e-12)
     return centres
 
 
-def _temperature(probabilities: Matrix, data: _Data) -> float:
+def _temperature(scores: Matrix, columns: Rows) -> float:
     """The temperature with the least negative log-likelihood (Guo et al. 2017)."""
-    columns = np.searchsorted(data.intents, data.labels)
 
     def loss(log_temperature: float) -> float:
-        sharp = sharpened(probabilities, float(np.exp(log_temperature)))
+        sharp = softmax(scores / float(np.exp(log_temperature)))
         return float(-np.log(sharp[np.arange(len(columns)), columns] + 1e-12).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-2.0, 2.0), method="bounded").x))
+    return float(np.exp(minimize_scalar(loss, bounds=(-5.0, 2.0), method="bounded").x))
 
 
 def _scope(out: Opinion, data: _Data) -> Scope:
@@ -343,27 +354,90 @@ def _scope(out: Opinion, data: _Data) -> Scope:
     return Scope(np.append(model.coef_[0] / scale, model.intercept_[0]), quantiles)
 
 
-def _fitted(data: _Data, rows: NDArray[np.int64], pair: tuple[Any, Any], temperature: float, scope: Scope) -> Trained:
-    dense, sparse = _regressions(data, rows)
+def _final(out: Opinion, scope: Scope, intents: Labels) -> tuple[Matrix, Matrix]:
+    """Probabilities of the intents as the classifier gives them, and P(in scope), a row a text."""
+    in_scope = np.array([scope.probability(row) for row in scope_features(out, intents)])
+    return scoped(out.probabilities, in_scope, intents), in_scope
+
+
+def _fitted(data: _Data, pair: tuple[Any, Any], temperature: float, scope: Scope) -> Trained:
+    everything = np.arange(len(data.examples))
+    ridge = _ridge(data, everything)
     return Trained(
         intents=data.intents,
-        dense=_weights(dense),
-        centroids=_centroids(data, rows),
+        landmarks=data.features.landmarks,
+        width=np.array(WIDTH),
+        dense=explicit(data.features, ridge),
+        centroids=_centroids(data, everything),
         words=pair[0].get_feature_names_out().astype(str),
         word_idf=pair[0].idf_,
         characters=pair[1].get_feature_names_out().astype(str),
         character_idf=pair[1].idf_,
-        sparse=_weights(sparse),
+        sparse=ridge.sparse.astype(np.float64),
         temperature=np.array(temperature),
         scope_weights=scope.weights,
         scope_quantiles=scope.quantiles,
     )
 
 
-def _weights(model: LogisticRegression) -> Matrix:
-    """Intents × (features + 1); two intents are one row in scikit-learn, here they are two."""
-    weights: Matrix = np.hstack([model.coef_, model.intercept_[:, None]])
-    return np.vstack([-weights / 2, weights / 2]) if len(weights) == 1 else weights
+# -- as hard as life
+
+
+@dataclass(frozen=True)
+class _Hard:
+    """Texts that no paraphrase of theirs was trained with, and texts of topics left out of the training."""
+
+    read: tuple[tuple[float, bool], ...]  # confidence, right; a text of a topic left out is never right
+    accuracy: float  # in scope
+    scope_auroc: float | None
+
+
+def _hard(data: _Data, temperature: float, scope: Scope, progress: Progress) -> _Hard:
+    """Cross-validate with paraphrases held out together and an intent in four left out: what customers write is less
+    like the examples than these are like each other.
+    """
+    folds = _dealt(_paraphrases(data), list(data.labels), STRANGE)
+    topics = np.array([place for place, intent in enumerate(data.intents) if intent != OUT_OF_SCOPE])
+    read: list[tuple[float, bool, bool]] = []  # confidence, right, in scope
+    for fold in range(STRANGE):
+        progress(f"cross-validating on paraphrases and strange topics, {fold + 1} of {STRANGE}")
+        strange = np.isin(data.columns, topics[fold::STRANGE])
+        inside, outside = np.flatnonzero((folds != fold) & ~strange), np.flatnonzero(folds == fold)
+        if len(set(data.labels[inside])) < 2:
+            continue
+        inside = _thinned(data, inside)
+        dense, sparse = _ridge(data, inside).scores(data.features, outside)
+        nearest = (data.vectors[outside] @ _centroids(data, inside).T).max(axis=1)
+        probabilities, _ = _final(Opinion(dense, sparse, nearest, temperature), scope, data.intents)
+        best = probabilities.argmax(axis=1)
+        known = ~strange[outside] & (data.labels[outside] != OUT_OF_SCOPE)
+        right = known & (best == data.columns[outside])
+        named = np.isin(best, topics)
+        found = zip(probabilities.max(axis=1)[named], right[named], known[named], strict=True)
+        read += [(float(sure), bool(hit), bool(there)) for sure, hit, there in found]
+    inside_read = [(sure, hit) for sure, hit, there in read if there]
+    truth = [there for _, _, there in read]
+    both = len(set(truth)) == 2
+    return _Hard(
+        read=tuple((sure, hit) for sure, hit, _ in read),
+        accuracy=sum(hit for _, hit in inside_read) / len(inside_read) if inside_read else 0.0,
+        scope_auroc=float(roc_auc_score(truth, [sure for sure, _, _ in read])) if both else None,
+    )
+
+
+def _paraphrases(data: _Data) -> list[str]:
+    """A name for each example that it shares with its paraphrases: the first text of its intent it is like."""
+    first: defaultdict[str, list[int]] = defaultdict(list)
+    names: list[str] = []
+    for row, example in enumerate(data.examples):
+        leaders = first[example.intent]
+        near = data.vectors[leaders] @ data.vectors[row] if leaders else np.zeros(0)
+        if not len(near) or near.max() < ALIKE:
+            leaders.append(row)
+            names.append(example.id)
+        else:
+            names.append(data.examples[leaders[int(near.argmax())]].id)
+    return names
 
 
 async def _guessed(tickets: Sequence[LabelledTicket], trained: Trained, embedder: Embedder) -> dict[str, str]:
@@ -372,62 +446,64 @@ async def _guessed(tickets: Sequence[LabelledTicket], trained: Trained, embedder
         return {}
     texts = [tidy(ticket.text) for ticket in tickets]
     opinion = Calculation(trained).opinion(np.array(await embedder.embed(texts)), texts)
-    best = trained.intents[opinion.probabilities.argmax(axis=1)]
+    scope = Scope(trained.scope_weights, trained.scope_quantiles)
+    best = trained.intents[_final(opinion, scope, trained.intents)[0].argmax(axis=1)]
     return {ticket.id: str(intent) for ticket, intent in zip(tickets, best, strict=True)}
 
 
 # -- reporting
 
 
-def _report(
-    suite: Suite,
-    parts: Halves,
-    data: _Data,
-    out: Opinion,
-    kept: tuple[float, tuple[str, ...]],
-    guessed: Mapping[str, str],
-) -> RouterReport:
-    best, right = _best(out.probabilities, data)
-    dense, dense_right = _best(out.dense, data)
-    sparse, sparse_right = _best(out.sparse, data)
-    agreed = dense == sparse
+@dataclass(frozen=True)
+class _Measured:
+    """What cross-validation gave."""
+
+    out: Opinion
+    scope: Scope
+    hard: _Hard
+    dropped: tuple[str, ...]
+
+
+def _report(suite: Suite, parts: Halves, data: _Data, measured: _Measured, guessed: Mapping[str, str]) -> RouterReport:
+    out = measured.out
+    probabilities, in_scope = _final(out, measured.scope, data.intents)
+    best, right = _best(probabilities, data)
     inside = data.labels != OUT_OF_SCOPE
+    read = list(zip(map(float, probabilities.max(axis=1)), map(bool, right), strict=True))
     return RouterReport(
         suite=suite.name,
         split=parts.rule,
         examples=len(data.examples),
         intents=len(data.intents),
-        dropped=kept[1],
+        dropped=measured.dropped,
         sections=sum(article is not None for article in data.extra_articles) // 2,
-        folds=FOLDS if _few(data) else FOLDS_OF_MANY,
+        folds=_fold_count(data),
         accuracy=float(right.mean()),
-        accuracy_dense=float(dense_right.mean()),
-        accuracy_sparse=float(sparse_right.mean()),
-        agreement=float(agreed.mean()),
-        accuracy_agreed=float(right[agreed].mean()) if agreed.any() else 0.0,
-        ece=calibration_error(_read(out, right)),
-        temperature=kept[0],
-        precise_from=precise_from(_read(out, right)),
-        scope_auroc=_auroc(scope_features(out, data.intents), inside),
+        accuracy_in_scope=float(right[inside].mean()),
+        accuracy_hard=measured.hard.accuracy,
+        accuracy_dense=float(_best(out.dense, data)[1].mean()),
+        accuracy_sparse=float(_best(out.sparse, data)[1].mean()),
+        agreement=float(out.agreed.mean()),
+        accuracy_agreed=float(right[out.agreed].mean()) if out.agreed.any() else 0.0,
+        ece=calibration_error(read),
+        temperature=out.temperature,
+        precise_from=precise_from(measured.hard.read),
+        scope_auroc=_auroc(in_scope, inside),
+        scope_auroc_hard=measured.hard.scope_auroc,
         per_intent=tuple(_score(str(intent), best, data.labels) for intent in data.intents),
         predicted={**{row.id: str(intent) for row, intent in zip(data.examples, best, strict=True)}, **guessed},
     )
 
 
-def _read(out: Opinion, right: NDArray[np.bool_]) -> list[tuple[float, bool]]:
-    return [(float(sure), bool(hit)) for sure, hit in zip(out.probabilities.max(axis=1), right, strict=True)]
-
-
-def _best(probabilities: Matrix, data: _Data) -> tuple[Labels, NDArray[np.bool_]]:
-    best: Labels = data.intents[probabilities.argmax(axis=1)]
+def _best(scores: Matrix, data: _Data) -> tuple[Labels, NDArray[np.bool_]]:
+    best: Labels = data.intents[scores.argmax(axis=1)]
     return best, best == data.labels
 
 
-def _auroc(features: Matrix, inside: NDArray[np.bool_]) -> float | None:
-    """Of the surest intent's probability, the usual baseline: how well it parts in from out of scope."""
+def _auroc(in_scope: Matrix, inside: NDArray[np.bool_]) -> float | None:
     if (~inside).sum() < MIN_OUTSIDE:
         return None
-    return float(roc_auc_score(inside, features[:, 0]))
+    return float(roc_auc_score(inside, in_scope))
 
 
 def _score(intent: str, best: Labels, labels: Labels) -> IntentScore:

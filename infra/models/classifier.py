@@ -1,4 +1,4 @@
-"""The local classifier: two logistic regressions, on MiniLM and on TF-IDF, averaged and calibrated."""
+"""The local classifier: ridge regression on the sum of two kernels, over MiniLM and over TF-IDF, calibrated."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, hstack
+from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from infra.models.untrained import NotTrained
@@ -33,7 +33,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scope:
-    """In scope or not, from how sure and how typical a text is.
+    """In scope or not, from how sure and how typical a text is (`scope_features`).
 
     With labelled examples out of scope, `weights` are a logistic regression on the features (Platt 1999). Without,
     `quantiles` hold what the training texts scored on the first two, and P = 1 - exp(-share below / 0.02): the least
@@ -54,16 +54,18 @@ class Scope:
 
 @dataclass(frozen=True)
 class Trained:
-    """Everything the classifier learnt, as arrays."""
+    """Everything the classifier learnt, as arrays. Landmarks are vectors of single texts: keep them as the texts."""
 
     intents: NDArray[np.str_]
-    dense: Matrix  # intents × (dimensions + 1), the intercept last
-    centroids: Matrix  # intents × dimensions, unit rows
+    landmarks: Matrix  # texts × dimensions, unit rows
+    width: Matrix  # a single number: the kernel of two unit vectors is exp(-width · squared distance)
+    dense: Matrix  # landmarks × intents
+    centroids: Matrix  # intents × dimensions, unit rows; zeros for out of scope
     words: NDArray[np.str_]
     word_idf: Matrix
     characters: NDArray[np.str_]
     character_idf: Matrix
-    sparse: Matrix  # intents × (words + characters + 1)
+    sparse: Matrix  # (words + characters) × intents
     temperature: Matrix  # a single number (Guo et al. 2017)
     scope_weights: Matrix
     scope_quantiles: Matrix
@@ -71,12 +73,29 @@ class Trained:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the two models make of texts, one row a text."""
+    """What the regression makes of texts, one row a text. Its scores are near 1 for the right intent, else near 0."""
 
-    probabilities: Matrix  # texts × intents, averaged and calibrated
-    dense: Matrix
-    sparse: Matrix
+    dense: Matrix  # texts × intents, the part of the scores that rests on MiniLM
+    sparse: Matrix  # the part that rests on words and letters
     nearest: Matrix  # cosine to the nearest intent's centroid
+    temperature: float = 1.0
+
+    @cached_property
+    def scores(self) -> Matrix:
+        """texts × intents."""
+        summed: Matrix = self.dense + self.sparse
+        return summed
+
+    @cached_property
+    def probabilities(self) -> Matrix:
+        """texts × intents, calibrated."""
+        return softmax(self.scores / self.temperature)
+
+    @cached_property
+    def agreed(self) -> NDArray[np.bool_]:
+        """Whether both parts, each by itself, name the same intent."""
+        same: NDArray[np.bool_] = self.dense.argmax(axis=1) == self.sparse.argmax(axis=1)
+        return same
 
 
 def vectorizers() -> tuple[TfidfVectorizer, TfidfVectorizer]:
@@ -106,30 +125,41 @@ class Calculation:
         return pair
 
     def opinion(self, vectors: Matrix, texts: Sequence[str]) -> Opinion:
-        """Both models' probabilities for texts and their embeddings."""
+        """Both parts' scores for texts and their embeddings."""
         features = hstack([vectorizer.transform(texts) for vectorizer in self._vectorizers]).tocsr()
-        dense, sparse = softmax(linear(vectors, self.trained.dense)), softmax(linear(features, self.trained.sparse))
         return Opinion(
-            sharpened((dense + sparse) / 2, float(self.trained.temperature)),
-            dense,
-            sparse,
-            (vectors @ self.trained.centroids.T).max(axis=1),
+            dense=kernel(vectors, self.trained.landmarks, float(self.trained.width)) @ self.trained.dense,
+            sparse=np.asarray(features @ self.trained.sparse),
+            nearest=(vectors @ self.trained.centroids.T).max(axis=1),
+            temperature=float(self.trained.temperature),
         )
 
     def classify(self, vector: Sequence[float], text: str) -> tuple[list[tuple[str, float]], float, bool]:
-        """Intents with their probabilities, best first; P(in scope); whether both models name the same intent."""
+        """Intents with their probabilities, best first; P(in scope); whether both parts name the same intent."""
         opinion = self.opinion(np.array([vector]), [text])
-        order = np.argsort(-opinion.probabilities[0], kind="stable")
-        ranked = [(str(self.trained.intents[place]), float(opinion.probabilities[0][place])) for place in order]
         scope = Scope(self.trained.scope_weights, self.trained.scope_quantiles)
         in_scope = scope.probability(scope_features(opinion, self.trained.intents)[0])
-        return ranked, in_scope, bool(opinion.dense[0].argmax() == opinion.sparse[0].argmax())
+        (probabilities,) = scoped(opinion.probabilities, np.array([in_scope]), self.trained.intents)
+        order = np.argsort(-probabilities, kind="stable")
+        ranked = [(str(self.trained.intents[place]), float(probabilities[place])) for place in order]
+        return ranked, in_scope, bool(opinion.agreed[0])
 
 
-def linear(features: Matrix | csr_matrix, weights: Matrix) -> Matrix:
-    """Scores of a linear model whose last column is the intercept."""
-    scores: Matrix = np.asarray(features @ weights[:, :-1].T) + weights[:, -1]
-    return scores
+def kernel(vectors: Matrix, others: Matrix, width: float) -> Matrix:
+    """The Gaussian kernel of unit vectors, vectors × others."""
+    near: Matrix = np.exp(2.0 * width * (np.minimum(vectors @ others.T, 1.0) - 1.0))
+    return near
+
+
+def scoped(probabilities: Matrix, in_scope: Matrix, intents: NDArray[np.str_]) -> Matrix:
+    """Probabilities among which out of scope, where it is one of the intents, has what P(in scope) leaves it."""
+    outside = intents == OUT_OF_SCOPE
+    if not outside.any():
+        return probabilities
+    topics = np.where(outside, 0.0, probabilities)
+    shared: Matrix = in_scope[:, None] * topics / np.maximum(topics.sum(axis=1, keepdims=True), 1e-12)
+    shared[:, outside] = 1.0 - in_scope[:, None]
+    return shared
 
 
 def softmax(scores: Matrix) -> Matrix:
@@ -139,17 +169,16 @@ def softmax(scores: Matrix) -> Matrix:
     return probabilities
 
 
-def sharpened(probabilities: Matrix, temperature: float) -> Matrix:
-    """Probabilities at another temperature: below 1 surer, above 1 less sure."""
-    return softmax(np.log(probabilities + 1e-12) / temperature)
-
-
 def scope_features(opinion: Opinion, intents: NDArray[np.str_]) -> Matrix:
-    """texts × 3: log-odds of the best intent, cosine to the nearest centroid, log-odds against out of scope."""
+    """texts × 4: log-odds and score of the best topic, cosine to the nearest centroid, score of out of scope."""
     outside = intents == OUT_OF_SCOPE
-    best = opinion.probabilities[:, ~outside].max(axis=1)
-    out = opinion.probabilities[:, outside].sum(axis=1)
-    return np.stack([_log_odds(best), opinion.nearest, -_log_odds(out)], axis=1)
+    columns = (
+        _log_odds(opinion.probabilities[:, ~outside].max(axis=1)),
+        opinion.nearest,
+        opinion.scores[:, ~outside].max(axis=1),
+        opinion.scores[:, outside].sum(axis=1),
+    )
+    return np.stack(columns, axis=1)
 
 
 def _log_odds(probability: Matrix) -> Matrix:
