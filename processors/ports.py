@@ -146,13 +146,26 @@ class Verifier(Protocol):
 class Knowledge(Protocol):
     """The help centre: sections valid at a moment, public ones only."""
 
-    async def search(self, query: str, *, at: datetime, limit: int) -> tuple[Passage, ...]:
+    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
         """The best sections for a query, best first, whatever their score.
+
+        Args:
+            query: what the customer writes now.
+            context: the same with what was said just before it; empty where nothing was.
 
         Raises:
             DependencyDown: Postgres does not answer.
         """
         ...
+
+
+class Reranker(Protocol):
+    """A second look at what was found: the same passages, none added, changed or left out, in a better order."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def rerank(self, query: str, context: str, passages: Sequence[Passage]) -> tuple[Passage, ...]: ...
 
 
 class Customers(Protocol):

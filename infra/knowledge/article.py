@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from infra.knowledge.windows import windows
 from infra.rows import UnreadableFile, fault
 
 LONGEST_OVERLAP = 200  # characters
@@ -54,6 +55,14 @@ class Article:
         return tuple(
             "\n".join(filter(None, (self.title, section.heading, overlap, section.text)))
             for section, overlap in zip(self.sections, before, strict=False)
+        )
+
+    @property
+    def windows(self) -> tuple[tuple[str, ...], ...]:
+        """What the further vectors of each section are made of: title, heading and a window; none of a short one."""
+        return tuple(
+            tuple(f"{self.title}\n{section.heading}\n{window}" for window in windows(section.text))
+            for section in self.sections
         )
 
 

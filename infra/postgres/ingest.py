@@ -33,12 +33,11 @@ __all__ = [
     "rehearse",
 ]
 
-BATCH = 64  # texts embedded at once
+BATCH = 64  # sections embedded at once
 FEW = 0.5  # of the articles that hold
 
 Connection = AsyncConnection[DictRow]
-Vectors = Mapping[str, str]  # by hash of the embedded text
-Tell = Callable[[int, int], None]  # how many texts are embedded, of how many
+Tell = Callable[[int, int], None]  # how many sections are embedded, of how many
 
 
 class Retire(Enum):
@@ -80,7 +79,7 @@ class IngestReport:
 
     placed: tuple[Placed, ...]
     sections: int  # of all articles given
-    embedded: int  # texts that needed the model; the others kept their vectors
+    embedded: int  # sections that needed the model; the others kept their vectors
     retired: tuple[str, ...] = ()  # ids of articles that end now
     absent: tuple[str, ...] = ()  # ids of articles that hold, are not among those given, and stay
 
@@ -91,11 +90,27 @@ class IngestReport:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A section, the text its vector is made of, and that text's hash together with its embedder's name."""
+    """A section, the texts its vectors are made of, and their hash together with their embedder's name."""
 
     section: ArticleSection
-    text: str
+    texts: tuple[str, ...]  # the whole, then its windows
     hash: str
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """The vectors of a chunk as pgvector reads them."""
+
+    whole: str
+    windows: str  # an array
+
+    @classmethod
+    def of(cls, vectors: Sequence[Sequence[float]]) -> "_Embedded":
+        whole, *windows = map(vector_text, vectors)
+        return cls(whole, "{" + ",".join(f'"{window}"' for window in windows) + "}")
+
+
+Vectors = Mapping[str, _Embedded]  # by hash of the embedded texts
 
 
 @dataclass(frozen=True)
@@ -104,7 +119,7 @@ class _Batch:
 
     chunks: Sequence[tuple[Article, list[_Chunk]]]
     known: Vectors
-    missing: Mapping[str, str]  # the text, by its hash
+    missing: Mapping[str, tuple[str, ...]]  # the texts, by their hash
     at: datetime
     retire: Retire
 
@@ -142,7 +157,7 @@ async def rehearse(
 ) -> IngestReport:
     """What `ingest` would do: it does it, without the model, and takes it back. Raises as `ingest`."""
     batch = await _batch(pool, embedder, articles, now or datetime.now(UTC), retire)
-    nowhere = vector_text([0.0] * embedder.dimensions)
+    nowhere = _Embedded.of([[0.0] * embedder.dimensions])
     async with borrowed(pool) as connection, connection.transaction(force_rollback=True):
         return await _write(connection, batch, {**batch.known, **dict.fromkeys(batch.missing, nowhere)})
 
@@ -163,9 +178,9 @@ async def load_customers(pool: Pool, rows: Iterable[Row]) -> int:
 
 async def _batch(pool: Pool, embedder: Embedder, articles: Iterable[Article], at: datetime, retire: Retire) -> _Batch:
     chunks = [(article, _chunks(article, embedder.name)) for article in in_order(_once(articles))]
-    texts = {chunk.hash: chunk.text for _, parts in chunks for chunk in parts}
+    texts = {chunk.hash: chunk.texts for _, parts in chunks for chunk in parts}
     known = await _known(pool, list(texts))
-    missing = {key: text for key, text in texts.items() if key not in known}
+    missing = {key: parts for key, parts in texts.items() if key not in known}
     return _Batch(chunks, known, missing, at, retire)
 
 
@@ -212,20 +227,21 @@ async def _absent(connection: Connection, batch: _Batch) -> tuple[str, ...]:
 
 
 def _chunks(article: Article, embedder: str) -> list[_Chunk]:
-    hashes = [sha256(f"{embedder}\x1f{text}".encode()).hexdigest() for text in article.chunks]
-    return [_Chunk(*parts) for parts in zip(article.sections, article.chunks, hashes, strict=True)]
+    texts = [(whole, *windows) for whole, windows in zip(article.chunks, article.windows, strict=True)]
+    hashes = [sha256("\x1f".join((embedder, *parts)).encode()).hexdigest() for parts in texts]
+    return [_Chunk(*parts) for parts in zip(article.sections, texts, hashes, strict=True)]
 
 
-async def _known(pool: Pool, hashes: list[str]) -> dict[str, str]:
+async def _known(pool: Pool, hashes: list[str]) -> dict[str, _Embedded]:
     rows = await fetch(pool, "known_embeddings", {"hashes": hashes})
-    return {row["embedded_hash"]: row["embedding"] for row in rows}
+    return {row["embedded_hash"]: _Embedded(row["embedding"], row["windows"]) for row in rows}
 
 
-async def _embedded(embedder: Embedder, texts: Mapping[str, str], tell: Tell) -> dict[str, str]:
-    vectors: dict[str, str] = {}
+async def _embedded(embedder: Embedder, texts: Mapping[str, tuple[str, ...]], tell: Tell) -> dict[str, _Embedded]:
+    vectors: dict[str, _Embedded] = {}
     for batch in _batches(list(texts)):
-        made = await embedder.embed([texts[key] for key in batch])
-        vectors |= {key: vector_text(vector) for key, vector in zip(batch, made, strict=True)}
+        made = iter(await embedder.embed([text for key in batch for text in texts[key]]))
+        vectors |= {key: _Embedded.of([next(made) for _ in texts[key]]) for key in batch}
         tell(len(vectors), len(texts))
     return vectors
 
@@ -271,8 +287,13 @@ async def _embed_anew(
     had = {row["section_id"]: row["embedded_hash"] for row in await cursor.fetchall()}
     for chunk in chunks:
         if had.get(chunk.section.id) != chunk.hash:
-            new = {"section_id": chunk.section.id, "embedded_hash": chunk.hash, "embedding": vectors[chunk.hash]}
+            new = {"section_id": chunk.section.id, **_vectors(chunk, vectors)}
             await connection.execute(query("update_embedding"), {**what, **new})
+
+
+def _vectors(chunk: _Chunk, vectors: Vectors) -> dict[str, object]:
+    found = vectors[chunk.hash]
+    return {"embedded_hash": chunk.hash, "embedding": found.whole, "windows": found.windows}
 
 
 def _article(article: Article, version: Version) -> dict[str, object]:
@@ -302,8 +323,7 @@ def _section(article: Article, version: int, position: int, chunk: _Chunk, vecto
         "heading": storable(chunk.section.heading),
         "text": storable(chunk.section.text),
         "audience": article.audience,
-        "embedded_hash": chunk.hash,
-        "embedding": vectors[chunk.hash],
+        **_vectors(chunk, vectors),
     }
 
 

@@ -18,15 +18,15 @@ class PostgresKnowledge:
         self._pool = pool
         self._embedder = embedder
 
-    async def search(self, query: str, *, at: datetime, limit: int) -> tuple[Passage, ...]:
-        """The best sections by fused rank; `score` is the cosine with the query, from 0 to 1.
+    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
+        """The best sections by fused rank; `score` is the cosine with the query or its context, from 0 to 1.
 
         Raises:
             DependencyDown: Postgres does not answer.
         """
-        text = storable(query[:LONGEST_QUERY])
-        (vector,) = await self._embedder.embed([text])
-        parameters = {"query": text, "vector": vector_text(vector), "at": at, "limit": limit}
+        texts = [storable(text[:LONGEST_QUERY]) for text in (query, context or query)]
+        vector, in_context = map(vector_text, await self._embedder.embed(texts))
+        parameters = {"query": texts[0], "vector": vector, "context": in_context, "at": at, "limit": limit}
         return tuple(_passage(row) for row in await fetch(self._pool, "search", parameters))
 
 
@@ -39,6 +39,12 @@ def _passage(row: Mapping[str, Any]) -> Passage:
     names = ("article_id", "section_id", "version", "title", "heading", "text", "url", "language", "review_by", "stale")
     return Passage(
         **{name: row[name] for name in names},
-        score=min(1.0, max(0.0, row["cosine"])),
-        scores={"vector": row["cosine"], "fulltext": row["fulltext"], "fused": float(row["fused"])},
+        score=min(1.0, max(0.0, row["score"])),
+        scores={
+            "vector": row["cosine"],
+            "window": row["window"],
+            "context": row["context"],
+            "fulltext": row["fulltext"],
+            "fused": float(row["fused"]),
+        },
     )

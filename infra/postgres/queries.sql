@@ -170,8 +170,10 @@ select exists (select from crm_customer where customer_id = %(customer)s);
 
 -- name: search
 -- Hybrid search of the sections valid at a moment, fused by reciprocal rank (Cormack et al. 2009, k = 60). Vector: exact
--- cosine. Full text: cover density of the query's 16 rarest words, any of them; all words of a long ticket take ten times
--- as long and rank worse. It weighs a quarter: alone it finds half of what the vectors find.
+-- cosine with the query or, where it is nearer, with the query in its conversation. There is no approximate index, so no
+-- filter costs recall. Full text: cover density of the query's 16 rarest words, any of them; all words of a long ticket
+-- take ten times as long and rank worse. It weighs a quarter: alone it finds half of what the vectors find. Of what is
+-- found, the nearest window of each section is told too.
 with words as (
     select string_agg(format('''%%s''', replace(replace(lexeme, '\', '\\'), '''', '''''')), ' | ')::tsquery as words
     from (
@@ -183,8 +185,9 @@ with words as (
 ),
 current as materialized (
     select
-        s.article_id, s.section_id, s.version, s.heading, s.text, a.title, a.url, a.language, a.review_by,
+        s.article_id, s.section_id, s.version, s.heading, s.text, s.windows, a.title, a.url, a.language, a.review_by,
         1 - (s.embedding <=> %(vector)s::vector) as cosine,
+        1 - (s.embedding <=> %(context)s::vector) as in_context,
         case when s.search @@ words then ts_rank_cd(s.search, words) else 0 end as fulltext
     from words, kb_section as s join kb_article as a using (article_id, version)
     where a.audience = 'public' and s.audience = 'public' and a.valid_from <= %(at)s and %(at)s < a.valid_to
@@ -192,19 +195,30 @@ current as materialized (
 ranked as (
     select
         *,
-        row_number() over (order by cosine desc, article_id, section_id) as vector_rank,
+        greatest(cosine, in_context) as score,
+        row_number() over (order by greatest(cosine, in_context) desc, article_id, section_id) as vector_rank,
         row_number() over (order by fulltext desc, article_id, section_id) as fulltext_rank
     from current
+),
+found as (
+    select
+        *,
+        1.0 / (60 + vector_rank) + case when fulltext > 0 then 0.25 / (60 + fulltext_rank) else 0 end as fused
+    from ranked
+    order by fused desc, score desc, article_id, section_id
+    limit %(limit)s
 )
 select
     article_id, section_id, version, heading, text, title, url, language, review_by,
     coalesce(review_by < %(at)s, false) as stale,
+    score,
     cosine,
     fulltext,
-    1.0 / (60 + vector_rank) + case when fulltext > 0 then 0.25 / (60 + fulltext_rank) else 0 end as fused
-from ranked
-order by fused desc, cosine desc, article_id, section_id
-limit %(limit)s;
+    fused,
+    coalesce((select max(1 - (one <=> %(vector)s::vector)) from unnest(windows) as one), cosine) as window,
+    coalesce((select max(1 - (one <=> %(context)s::vector)) from unnest(windows) as one), in_context) as context
+from found
+order by fused desc, score desc, article_id, section_id;
 
 -- name: lock_ingest
 -- One ingest at a time.
@@ -212,7 +226,7 @@ select pg_advisory_xact_lock(7553221002);
 
 -- name: known_embeddings
 -- Which of these hashes of embedded text have a vector already.
-select distinct on (embedded_hash) embedded_hash, embedding::text
+select distinct on (embedded_hash) embedded_hash, embedding::text, windows::text
 from kb_section where embedded_hash = any (%(hashes)s);
 
 -- name: article_versions
@@ -233,10 +247,10 @@ values (
 -- name: insert_section
 -- Add a section of a version. Title and heading weigh more than the text; what is embedded is not what is shown.
 insert into kb_section
-    (article_id, version, section_id, position, heading, text, audience, embedded_hash, embedding, search)
+    (article_id, version, section_id, position, heading, text, audience, embedded_hash, embedding, windows, search)
 values (
     %(article_id)s, %(version)s, %(section_id)s, %(position)s, %(heading)s, %(text)s, %(audience)s, %(embedded_hash)s,
-    %(embedding)s,
+    %(embedding)s, %(windows)s::vector[],
     setweight(to_tsvector('english', %(title)s), 'A')
         || setweight(to_tsvector('english', %(heading)s), 'A')
         || to_tsvector('english', %(text)s)
@@ -247,8 +261,8 @@ values (
 select section_id, embedded_hash from kb_section where article_id = %(article_id)s and version = %(version)s;
 
 -- name: update_embedding
--- Give a section another embedder's vector; its text stays.
-update kb_section set embedded_hash = %(embedded_hash)s, embedding = %(embedding)s
+-- Give a section another embedder's vectors, or those it lacks; its text stays.
+update kb_section set embedded_hash = %(embedded_hash)s, embedding = %(embedding)s, windows = %(windows)s::vector[]
 where article_id = %(article_id)s and version = %(version)s and section_id = %(section_id)s;
 
 -- name: forget_words

@@ -58,22 +58,26 @@ class ScriptedKnowledge(Knowledge):
         stored = [_Stored(a, s, n, _words(f"{a.title} {s.heading} {s.text}")) for a, s, n, _ in parts]
         return cls(embedder, stored, np.array(vectors).reshape(len(stored), -1), versions)
 
-    async def search(self, query: str, *, at: datetime, limit: int) -> tuple[Passage, ...]:
-        """The best sections by fused rank; `score` is the cosine with the query, from 0 to 1."""
-        (vector,) = await self._embedder.embed([query])
+    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
+        """The best sections by fused rank; `score` is the cosine with the query or its context, from 0 to 1."""
+        vector, in_context = np.array(await self._embedder.embed([query, context or query]))
         held = [n for n, stored in enumerate(self._stored) if self._holds(stored, at)]
         current = [self._stored[n] for n in held]
-        cosine: list[float] = (self._vectors[held] @ np.array(vector)).tolist()
+        cosine: list[float] = (self._vectors[held] @ vector).tolist()
+        nearer: list[float] = (self._vectors[held] @ in_context).tolist()
+        score = [max(pair) for pair in zip(cosine, nearer, strict=True)]
         rarest = sorted(_words(query) & self._seen_in.keys(), key=lambda word: (self._seen_in[word], word))[:RAREST]
         fulltext = [sum(1 / self._seen_in[word] for word in rarest if word in stored.words) for stored in current]
         fused = [
             1 / (RANK + by_vector) + (WEIGHT / (RANK + by_words) if words else 0)
-            for by_vector, by_words, words in zip(_ranks(cosine), _ranks(fulltext), fulltext, strict=True)
+            for by_vector, by_words, words in zip(_ranks(score), _ranks(fulltext), fulltext, strict=True)
         ]
-        best = sorted(range(len(current)), key=lambda n: (-fused[n], -cosine[n]))[:limit]
-        return tuple(
-            _passage(current[n], at, {"vector": cosine[n], "fulltext": fulltext[n], "fused": fused[n]}) for n in best
-        )
+        names = ("vector", "window", "context", "fulltext", "fused")
+        scores = [
+            dict(zip(names, row, strict=True)) for row in zip(cosine, cosine, nearer, fulltext, fused, strict=True)
+        ]
+        best = sorted(range(len(current)), key=lambda n: (-fused[n], -score[n]))[:limit]
+        return tuple(_passage(current[n], at, score[n], scores[n]) for n in best)
 
     def _holds(self, stored: _Stored, at: datetime) -> bool:
         version = next(v for v in self._versions[stored.article.id] if v.version == stored.version)
@@ -103,7 +107,7 @@ def _ranks(scores: Sequence[float]) -> list[int]:
     return [place for _, place in sorted(zip(order, range(1, len(order) + 1), strict=True))]
 
 
-def _passage(stored: _Stored, at: datetime, scores: dict[str, float]) -> Passage:
+def _passage(stored: _Stored, at: datetime, score: float, scores: dict[str, float]) -> Passage:
     article, section = stored.article, stored.section
     return Passage(
         article_id=article.id,
@@ -114,7 +118,7 @@ def _passage(stored: _Stored, at: datetime, scores: dict[str, float]) -> Passage
         text=section.text,
         url=article.url,
         language=article.language,
-        score=min(1.0, max(0.0, scores["vector"])),
+        score=min(1.0, max(0.0, score)),
         scores=scores,
         review_by=article.review_by,
         stale=article.review_by is not None and article.review_by < at,

@@ -46,6 +46,29 @@ async def knowledge(request: pytest.FixtureRequest) -> AsyncIterator[Knowledge]:
         yield PostgresKnowledge(pool, embedder)
 
 
+# Sections that nobody may find now, each nearer to the query than those that may be found.
+FEW, MANY = 5, 300
+NEAR = "What does the return of a parcel cost? The return of a parcel costs $5.95."
+CROWD = [
+    *(replace(article(f"staff-{number}", f"{NEAR} {number}"), audience="internal") for number in range(MANY)),
+    *(replace(article(f"ended-{number}", f"{NEAR} {number}"), valid_to=JUNE) for number in range(MANY)),
+    *(article(f"valid-{number}", f"Tents are washed by hand, {number}.") for number in range(FEW)),
+]
+
+
+@pytest.fixture(params=["scripted", "postgres"])
+async def crowded(request: pytest.FixtureRequest) -> AsyncIterator[Knowledge]:
+    embedder = HashingEmbedder()
+    if request.param == "scripted":
+        yield await ScriptedKnowledge.of(embedder, CROWD)
+        return
+    database: str = request.getfixturevalue("database")
+    async with await open_pool(database, size=2) as owner:
+        await ingest(owner, embedder, CROWD)
+    async with await open_pool(as_role(database, "sluice_retrieval"), size=2) as pool:
+        yield PostgresKnowledge(pool, embedder)
+
+
 class TestKnowledge:
     async def test_the_section_that_shares_the_words_comes_first(self, knowledge: Knowledge) -> None:
         best, *_ = await knowledge.search("What does the return of a parcel cost?", at=NOVEMBER, limit=3)
@@ -78,13 +101,29 @@ class TestKnowledge:
     async def test_the_score_is_a_part_of_one_and_its_parts_are_told(self, knowledge: Knowledge) -> None:
         passages = await knowledge.search("voucher", at=NOVEMBER, limit=9)
         assert all(0 <= passage.score <= 1 for passage in passages)
-        assert all(set(passage.scores) == {"vector", "fulltext", "fused"} for passage in passages)
+        parts = {"vector", "window", "context", "fulltext", "fused"}
+        assert all(set(passage.scores) == parts for passage in passages)
 
     async def test_the_fused_score_orders_the_answer_and_the_limit_ends_it(self, knowledge: Knowledge) -> None:
         passages = await knowledge.search("a voucher for the return of an item", at=NOVEMBER, limit=2)
         fused = [passage.scores["fused"] for passage in passages]
         assert fused == sorted(fused, reverse=True)
         assert len(passages) == 2
+
+    async def test_what_was_said_before_finds_what_the_query_alone_does_not(self, knowledge: Knowledge) -> None:
+        alone, *_ = await knowledge.search("And how long?", at=NOVEMBER, limit=1)
+        best, *_ = await knowledge.search(
+            "And how long?", context="I have a voucher. It holds for months.\nAnd how long?", at=NOVEMBER, limit=1
+        )
+        assert (best.article_id, best.score > alone.score) == ("gifts", True)
+
+    async def test_a_query_that_nothing_came_before_is_its_own_context(self, knowledge: Knowledge) -> None:
+        passages = await knowledge.search("voucher", at=NOVEMBER, limit=9)
+        assert all(passage.scores["context"] == pytest.approx(passage.scores["window"]) for passage in passages)
+
+    async def test_filters_cost_no_recall(self, crowded: Knowledge) -> None:
+        passages = await crowded.search("What does the return of a parcel cost?", at=NOVEMBER, limit=FEW)
+        assert {passage.article_id for passage in passages} == {f"valid-{number}" for number in range(FEW)}
 
     @pytest.mark.parametrize(
         "query", ["", "the of and", "'); drop table kb_section; --", "C:\\x 'y' & | ! <-> :*", "\x00"]

@@ -55,7 +55,7 @@ TOPICS = {"gift": "card", "refund": "request"}
 class Knowledge:
     """Two sections, whatever is asked."""
 
-    async def search(self, query: str, *, at: datetime, limit: int) -> tuple[Passage, ...]:
+    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
         return (_passage("returns", RETURNS), _passage("gifts", GIFTS))
 
 

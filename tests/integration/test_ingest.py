@@ -9,6 +9,7 @@ import pytest
 
 from infra.embeddings.scripted import HashingEmbedder
 from infra.knowledge import Article, ArticleSection
+from infra.knowledge.windows import windows
 from infra.postgres.ingest import (
     Act,
     GivenTwice,
@@ -115,6 +116,25 @@ async def test_the_vector_of_a_section_knows_its_title_and_what_came_before(owne
     await ingest(owner, embedder, [ARTICLE])
     assert embedder.given == ["Returns\nOne\nWithin 30 days.", "Returns\nTwo\nWithin 30 days.\nFree."]
     assert await rows(owner, "select text from kb_section where section_id = 'two'") == [("Free.",)]
+
+
+LONG = ArticleSection("long", "Long", "Fold the tent and dry it well. " * 40 + "The pegs are made of titanium.")
+
+
+async def test_the_end_of_a_long_section_is_found_by_its_window(owner: Pool) -> None:
+    await ingest(owner, CountingEmbedder(), [replace(ARTICLE, sections=(*ARTICLE.sections, LONG))])
+    embedder = CountingEmbedder()
+    passages = await PostgresKnowledge(owner, embedder).search("titanium pegs", at=JULY, limit=9)
+    scores = {passage.section_id: passage.scores for passage in passages}
+    assert scores["long"]["window"] > 2 * scores["long"]["vector"]
+    assert scores["one"]["window"] == scores["one"]["vector"]
+
+
+async def test_windows_are_embedded_once(owner: Pool) -> None:
+    embedder = CountingEmbedder()
+    for text in (LONG, replace(LONG, id="again")):
+        report = await ingest(owner, embedder, [replace(ARTICLE, sections=(text,))])
+    assert (report.embedded, len(embedder.given)) == (0, 1 + len(windows(LONG.text)))
 
 
 GIFTS = Article("gifts", "Gifts", (ArticleSection("one", "One", "A gift within days."),))

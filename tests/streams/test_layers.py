@@ -73,7 +73,7 @@ class Knowledge:
 
     failure: SluiceError | None = None
 
-    async def search(self, query: str, *, at: datetime, limit: int) -> tuple[Passage, ...]:
+    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
         if self.failure:
             raise self.failure
         section = {"article_id": "returns", "section_id": "window", "version": 1, "title": "Returns"}

@@ -96,7 +96,7 @@ class Library:
     passages: tuple[Passage, ...] = ()
     failure: Exception | None = None
 
-    async def search(self, query: str, *, at: datetime, limit: int) -> tuple[Passage, ...]:
+    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
         if self.failure:
             raise self.failure
         return self.passages[:limit]
