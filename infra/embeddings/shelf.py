@@ -40,7 +40,10 @@ class Shelf:
     def whole(self, text: str) -> list[float] | None:
         """A text's vector."""
         row = self._contents.row.get(_hash(text))
-        return None if row is None else [float(value) for value in self._contents.wholes[row]]
+        if row is None:
+            return None
+        found: list[float] = self._contents.wholes[row].tolist()
+        return found
 
     def tokens(self, text: str) -> Vectors | None:
         """The vectors of a text's tokens, in half precision."""
