@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from pydantic import Field
 
-from processors.errors import ModelFailed
+from processors.errors import ModelFailed, Retryable
 from processors.policy import Policy, RuleHit, Thresholds, amount_rule, asks_of_record, hard_rule, strictness, wish_of
 from processors.ports import Classification, Classifier, Ledger, LedgerEntry, Model, Prompt, Shown, SwitchView
 from processors.segments import Segment, clauses, is_aside, is_english, segments
@@ -15,6 +15,7 @@ from schemas.event import Probability, Value
 from schemas.ingress import Channel, TicketReceived
 from schemas.router import Admission, Author, Band, Route, Tier
 
+NOTHING_TO_READ = "nothing_to_read"
 UNKNOWN = "unknown"  # the intent of a ticket that no classifier has read
 MAX_PARTS = 30  # sentences; who says more is read by a person
 COVERED = 0.5  # P(a part is about what may be answered) from which it is taken for that
@@ -47,7 +48,7 @@ async def route(
     hit = hard_rule(ticket, admission.transcript, policy) or _unreadable(ticket, text, policy)
     hit = hit or _switched_off(classifier, switch)
     if hit:
-        return _to_person(policy.intent_of(hit.name), hit)
+        return await _filed(hit, text, policy, classifier)
     await _record(ticket, admission, classifier, ledger)
     try:
         found = await classifier.classify(text)
@@ -69,9 +70,21 @@ def readable(ticket: TicketReceived, admission: Admission) -> str:
     return "\n".join(part.strip() for part in parts if part.strip())
 
 
+async def _filed(hit: RuleHit, text: str, policy: Policy, classifier: Classifier) -> Route:
+    """To a person, under the topic that the policy says, else the one a local classifier names: no model is prompted."""
+    intent = policy.intent_of(hit.name)
+    if intent != UNKNOWN or classifier.prompt_hash is not None or hit.name == NOTHING_TO_READ:
+        return _to_person(intent, hit)
+    try:
+        found = await classifier.classify(text)
+    except (ModelFailed, Retryable):  # the topic is a help; the hand-over must succeed without
+        return _to_person(UNKNOWN, hit)
+    return _to_person(found.intent, hit, found)
+
+
 def _unreadable(ticket: TicketReceived, text: str, policy: Policy) -> RuleHit | None:
     if not any(sign.isalnum() for sign in text) or not f"{ticket.subject}{ticket.body}".strip():
-        return RuleHit("nothing_to_read", "the message has no text")
+        return RuleHit(NOTHING_TO_READ, "the message has no text")
     if ticket.language is not None and ticket.language not in policy.languages:
         return RuleHit("language", f"written in {ticket.language!r}, which the help centre does not cover")
     return None

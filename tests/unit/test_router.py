@@ -68,6 +68,16 @@ async def test_a_hard_rule_decides_before_the_classifier() -> None:
     assert classifier.seen == []
 
 
+@pytest.mark.parametrize(("found", "intent"), [(SURE, "delivery_time"), (ModelFailed("none"), "unknown")])
+async def test_a_rule_that_no_topic_is_filed_under_takes_the_classifiers(
+    found: Classification | Exception, intent: str
+) -> None:
+    unfiled = POLICY.model_copy(update={"hard_rules": POLICY.hard_rules.model_copy(update={"intents": {}})})
+    classifier = ScriptedClassifier(answers=[found])
+    made = await route(ticket("I will sue you"), PROVED, policy=unfiled, classifier=classifier)
+    assert (made.band, made.rule, made.intent) == (Band.ESCALATE, "legal_threat", intent)
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
