@@ -71,7 +71,7 @@ def readable(ticket: TicketReceived, admission: Admission) -> str:
 
 
 async def _filed(hit: RuleHit, text: str, policy: Policy, classifier: Classifier) -> Route:
-    """To a person, under the topic that the policy says, else the one a local classifier names: no model is prompted."""
+    """To a person, under the topic of the policy, else the one that a local classifier names: no model is prompted."""
     intent = policy.intent_of(hit.name)
     if intent != UNKNOWN or classifier.prompt_hash is not None or hit.name == NOTHING_TO_READ:
         return _to_person(intent, hit)
