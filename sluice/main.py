@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, Place] = {
     "dead": Place("dead", "app", LOOK, "Dead letters: list them, show one, redrive them."),
     "eval": Place("eval", "evaluate", LOOK, "Run a labelled suite through the whole path, in this process."),
     "label": Place("label", "label", LOOK, "Band your own tickets by the keyboard: how far deflection can reach."),
+    "policy": Place("policy", "app", LOOK, "The policy in words, and what another one would change."),
     "doctor": Place("doctor", "doctor", LOOK, "Say what is reachable, which versions run, and what to fix."),
     "ingest": Place("ingest", "ingest_articles", PREPARE, "Put a help centre into Postgres, one chunk an H2 section."),
     "train": Place("train", "app", PREPARE, "Fit the router and the gate's verifier on labelled tickets."),
