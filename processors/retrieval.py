@@ -15,7 +15,7 @@ from schemas.retrieval import Evidence, Fact, Passage
 from schemas.router import Author, Band, TicketRouted
 
 QUERY_CHARS = 1_200  # the embedding reads 256 tokens; more text only blurs the full-text query
-SHORT_WORDS = 8  # a body below this ("any news?") says too little without the message before it
+BEFORE_WORDS = 60  # of each message before it that a follow-up is read with
 SHARED_WORDS = 4  # fewer common words are no common subject
 
 
@@ -46,7 +46,7 @@ async def retrieve(  # noqa: PLR0913 - two ports, the policy and three values of
     facts: tuple[Fact, ...] = ()
     failures: list[str] = []
     try:
-        found = await knowledge.search(query_of(routed), at=at, limit=limit)
+        found = await knowledge.search(query_of(routed), context=context_of(routed), at=at, limit=limit)
     except (DependencyDown, Rejected) as error:
         failures.append(_failure(routed, error))
     try:
@@ -96,24 +96,32 @@ def query_of(routed: TicketRouted) -> str:
     """What to search the help centre for: the subject and the stripped body without greeting and closing.
 
     Of a long body the paragraphs from the start are kept, and its questions wherever they stand: the
-    question often comes last. A very short follow-up is read after the customer's message before it.
+    question often comes last.
     """
     subject = _REPLY_PREFIX.sub("", routed.ticket.subject).strip()
     body = _essence(routed.ticket.body)
-    if len(body.split()) < SHORT_WORDS:
-        body = f"{_previous_message(routed)}\n{body}".strip()
     return "\n".join(part for part in (subject, _shortened(body)) if part)
+
+
+def context_of(routed: TicketRouted) -> str:
+    """The query after what was said just before it: the customer's last message, and how the reply to it began.
+
+    "Are those the only steps?" has no other subject. Empty for the first message of a conversation.
+    """
+    before = (_last(routed, own=True), _last(routed, own=False))
+    said = [" ".join(text.split()[:BEFORE_WORDS]) for text in before if text]
+    return "\n".join((*said, query_of(routed))) if said else ""
+
+
+def _last(routed: TicketRouted, *, own: bool) -> str:
+    texts = [m.text for m in routed.admission.transcript if (m.author is Author.CUSTOMER) == own]
+    return _essence(texts[-1]) if texts else ""
 
 
 def _essence(text: str) -> str:
     lines = [line.strip() for line in text.strip().splitlines()]
     lines = [line for line in lines if line and not _CLOSING.match(line)]
     return _GREETING.sub("", "\n".join(lines), count=1) or "\n".join(lines)
-
-
-def _previous_message(routed: TicketRouted) -> str:
-    own = [message.text for message in routed.admission.transcript if message.author is Author.CUSTOMER]
-    return _essence(own[-1]) if own else ""
 
 
 def _shortened(text: str) -> str:

@@ -30,14 +30,14 @@ class Unit:
 
 
 @lru_cache(maxsize=20_000)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     return str(_STEMMER.stemWord(word))
 
 
 def stems(text: str) -> frozenset[str]:
     """The content words of a text as stems (Porter 2); numbers and stop words are left out."""
     words = (word.strip("'’-").removesuffix("'s").removesuffix("’s") for word in _WORD.findall(text.lower()))
-    return frozenset(_stem(word) for word in words if word and word not in STOP_WORDS)
+    return frozenset(stem(word) for word in words if word and word not in STOP_WORDS)
 
 
 # -- Markdown

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.errors import DependencyDown, Rejected, TryLater
-from processors.retrieval import QUERY_CHARS, conflicts, query_of, retrieve
+from processors.retrieval import BEFORE_WORDS, QUERY_CHARS, conflicts, context_of, query_of, retrieve
 from processors.sentences import units
 from schemas.ingress import Channel, TicketReceived, ticket_id
 from schemas.retrieval import Evidence, Fact, Passage
@@ -29,6 +29,7 @@ def routed(
     band: Band = Band.AUTO,
     intent: str = "order_status",
     before: Sequence[str] = (),
+    answered: str | None = None,
 ) -> TicketRouted:
     ticket = TicketReceived(
         ticket_id=ticket_id("api", "shop", "1"),
@@ -42,7 +43,8 @@ def routed(
         body_full=body,
         received_at=AT,
     )
-    transcript = tuple(Message(author=Author.CUSTOMER, text=text, at=AT) for text in before)
+    said = [(Author.CUSTOMER, text) for text in before] + [(Author.BOT, answered)] * (answered is not None)
+    transcript = tuple(Message(author=author, text=text or "", at=AT) for author, text in said)
     return TicketRouted(
         ticket=ticket,
         admission=Admission(revision=1, customer_id=customer, transcript=transcript),
@@ -71,8 +73,25 @@ def test_greeting_and_closing_are_not_searched_for(subject: str, body: str, quer
     assert query_of(routed(body, subject=subject)) == query
 
 
-def test_a_short_follow_up_is_read_after_the_message_before_it() -> None:
-    assert query_of(routed("any news?", before=["Old.", "Hi,\nWhere is my tent?"])) == "Where is my tent?\nany news?"
+def test_a_follow_up_is_also_read_after_the_message_before_it() -> None:
+    ticket = routed("any news?", before=["Old.", "Hi,\nWhere is my tent?"])
+    assert (query_of(ticket), context_of(ticket)) == ("any news?", "Where is my tent?\nany news?")
+
+
+def test_a_follow_up_is_also_read_after_the_beginning_of_the_reply_before_it() -> None:
+    ticket = routed("Only those?", before=["How is it washed?"], answered="By hand. " + "Then dry it. " * 99)
+    assert context_of(ticket).startswith("How is it washed?\nBy hand. Then dry it.")
+    assert len(context_of(ticket).split()) == 4 + BEFORE_WORDS + 2
+
+
+def test_the_first_message_of_a_conversation_has_no_context() -> None:
+    assert context_of(routed("Where is my tent?")) == ""
+
+
+async def test_what_was_said_before_is_searched_for_too() -> None:
+    library = Library()
+    await evidence(routed("any news?", before=["Where is my tent?"]), library)
+    assert library.asked == [("any news?", "Where is my tent?\nany news?")]
 
 
 def test_a_question_at_the_end_of_a_long_story_is_kept() -> None:
@@ -95,8 +114,10 @@ class Library:
 
     passages: tuple[Passage, ...] = ()
     failure: Exception | None = None
+    asked: list[tuple[str, str]] = field(default_factory=list)
 
     async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
+        self.asked.append((query, context))
         if self.failure:
             raise self.failure
         return self.passages[:limit]
