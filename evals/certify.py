@@ -14,7 +14,7 @@ from processors.certificate import Finding, Plan, binomial_tail, labels_for, lea
 
 SHARE = 0.4  # of a labelled pool that tunes, where a suite has no splits of its own (Learn-then-Test, section 4)
 STEPS = 20  # thresholds tried at most: quantiles of what the gate would send of the tune split
-SENT_BUT_FOR = ("all-clear", "no-certificate")  # the gate's last rows: nothing but a certificate was missing
+SENT_BUT_FOR = ("all-clear", "no-certificate", "below-certificate")  # the gate's last rows, whatever is in force
 
 Pairs = Sequence[tuple[Prediction, LabelledTicket]]
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
@@ -18,6 +18,7 @@ from schemas.ingress import Channel
 from schemas.router import Band
 
 OUT_OF_SCOPE = "out_of_scope"
+TUNE, CERTIFY = "tune", "certify"  # the splits of `sluice certify`
 
 T = TypeVar("T", bound=BaseModel)
 Row = Mapping[str, Any]
@@ -117,6 +118,7 @@ class Suite:
     tickets: Mapping[str, tuple[LabelledTicket, ...]]
     intents: tuple[IntentExample, ...] = ()
     policy: Path | None = None  # its own policy, where it has one
+    extra: tuple[LabelledTicket, ...] = ()  # made, not written by a customer: to train on, never to judge by
     variant: str = ""  # how it is parted, where that is not by its own files: trained parts are kept apart
     references: Mapping[str, str] = field(default_factory=dict)  # ticket id to the human answer
 
@@ -127,7 +129,8 @@ class Suite:
             SuiteError: the suite has no such split.
         """
         if name not in self.tickets:
-            raise SuiteError(f"{self.path}: no tickets_{name}.jsonl; there is {', '.join(sorted(self.tickets))}")
+            there = ", ".join(sorted(self.tickets)) or "none"
+            raise SuiteError(f"{self.path}: no tickets_{name}.jsonl; there is {there}")
         return self.tickets[name]
 
 
@@ -166,22 +169,28 @@ class WebhookEntry:
     message_id: str
 
 
-def load_suite(path: Path) -> Suite:
-    """Read a suite folder; fields it does not know are ignored.
+def load_suite(path: Path, unread: Collection[str] = ()) -> Suite:
+    """Read a suite folder; fields it does not know are ignored, and so are the files of the splits `unread`.
+
+    The split `certify` may lie in several files: `tickets_certify_a.jsonl`, `tickets_certify_b.jsonl`.
 
     Raises:
-        SuiteError: there are no tickets or articles, or a row is malformed (file:line and field), names a file that is
-            not there, or follows no row before it.
+        SuiteError: there are neither tickets nor articles, or a row is malformed (file:line and field), names a file
+            that is not there, or follows no row before it.
     """
-    tickets = {file.stem.removeprefix("tickets_"): _tickets(file) for file in path.glob("tickets_*.jsonl")}
+    tickets: dict[str, tuple[LabelledTicket, ...]] = {}
+    for file in sorted(path.glob("tickets_*.jsonl")):
+        if (split := split_of(file)) not in unread:
+            tickets[split] = tickets.get(split, ()) + _tickets(file)
     tickets |= _intents_only(path)
-    if not any(tickets.values()):
+    articles = tuple(sorted(path.glob("articles*.jsonl"))) or tuple(path.glob("articles"))
+    if not any(tickets.values()) and not articles:
         raise SuiteError(f"{path}: no tickets_<split>.jsonl with a row")
     policy = path / "policy.toml"
     return Suite(
         name=path.resolve().name,
         path=path,
-        articles=tuple(sorted(path.glob("articles*.jsonl"))) or tuple(path.glob("articles")),
+        articles=articles,
         customers=tuple(row for file in sorted(path.glob("crm*.jsonl")) for _, row in _lines(file)),
         tickets=tickets,
         intents=tuple(row for file in sorted(path.glob("intents_*.jsonl")) for row in _rows(file, IntentExample)),
@@ -194,8 +203,14 @@ def load_suite(path: Path) -> Suite:
     )
 
 
+def split_of(file: Path) -> str:
+    """The split whose tickets a file holds, or holds a part of."""
+    name = file.stem.removeprefix("tickets_")
+    return CERTIFY if name.startswith(f"{CERTIFY}_") else name
+
+
 def judged_on(suite: Suite, file: Path) -> Suite:
-    """The suite with the tickets of another file as its test half; everything else labelled is its train half.
+    """The suite with the tickets of another file as its test half; its train half stays, and is else all other labels.
 
     Labels may be missing there, and what only the suite's own folder can hold. A customer or ticket of the file is not
     trained on, so that a part of the dev tickets may be given too.
@@ -209,9 +224,11 @@ def judged_on(suite: Suite, file: Path) -> Suite:
     if twice or not rows:
         raise SuiteError(f"{file}: {f'the id {twice[0]} is there twice' if twice else 'no row'}")
     known = {row.id for row in rows} | {row.group for row in rows}
-    others = tuple(t for name in sorted(suite.tickets) for t in suite.tickets[name] if name != "test")
+    everything = tuple(t for name in sorted(suite.tickets) for t in suite.tickets[name] if name != "test")
+    others = suite.tickets.get("train", everything)
     train = tuple(ticket for ticket in others if ticket.id not in known and ticket.group not in known)
-    return replace(suite, tickets={"train": train, "test": rows}, variant="all-but-tickets")
+    variant = "" if train == suite.tickets.get("train") else "all-but-tickets"
+    return replace(suite, tickets={"train": train, "test": rows}, variant=variant)
 
 
 def _completed(row: Row, name: str) -> Row:
@@ -225,9 +242,13 @@ def halves(suite: Suite, seed: int = 0) -> Halves:
     dev = [ticket for name in sorted(suite.tickets) if name.startswith("dev") for ticket in suite.tickets[name]]
     if "train" in suite.tickets or "test" in suite.tickets:
         train, held_out = suite.tickets.get("train", tuple(dev)), suite.tickets.get("test", ())
-        return Halves(train, held_out, _apart(suite.intents, held_out), "the suite's own halves")
-    train, held_out = split_by_customer(dev, seed)
-    return Halves(train, held_out, _apart(suite.intents, held_out), f"half of the customers, by hash, seed {seed}")
+        rule = "the suite's own halves"
+    else:
+        train, held_out = split_by_customer(dev, seed)
+        rule = f"half of the customers, by hash, seed {seed}"
+    if suite.extra:
+        rule += f", with {len(suite.extra)} that were made for it"
+    return Halves((*train, *suite.extra), held_out, _apart(suite.intents, held_out), rule)
 
 
 def split_by_customer(

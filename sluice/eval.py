@@ -4,8 +4,8 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,19 +145,9 @@ def _last(suite: Suite, stage: Until) -> Until:
 
 
 async def _evaluate(order: Order, settings: Settings) -> dict[str, Any]:
-    order.out.mkdir(parents=True, exist_ok=True)
-    async with AsyncExitStack() as closing:
-        if order.until == "router":
-            embedder = embedder_of(settings)
-            prepared = await prepare(order.suite, settings, embedder, stderr.print)
-            own = Adapters(with_suite(settings, order.suite, prepared), {})
-        else:
-            url, base = await _stores(order.suite, settings, closing)
-            prepared = await prepare(order.suite, settings, base.embedder, stderr.print)
-            await load(order.suite, url, base.embedder, stderr.print)
-            own = Adapters(with_suite(settings, order.suite, prepared), base.pools)
-        rows = Rows(order.out, _manifest(order, prepared, own))
-        await _predict(order, own, rows)
+    async with opened(order, settings) as (prepared, own):
+        rows = Rows(order.out, manifest_of(order, prepared, own))
+        await predict(order, own, rows)
     provenance = _provenance(order, prepared, own, rows)
     pairs = [(rows.done[ticket.id], ticket) for ticket in order.tickets]
     found = report(pairs, provenance, _beside(order.suite, prepared))
@@ -167,6 +157,23 @@ async def _evaluate(order: Order, settings: Settings) -> dict[str, Any]:
     page = render(found, pairs, findings, _against(order))
     (order.out / "report.html").write_text(page, encoding="utf-8", errors="replace")
     return found
+
+
+@asynccontextmanager
+async def opened(
+    order: Order, settings: Settings, deployed: Prepared | None = None
+) -> AsyncIterator[tuple[Prepared, Adapters]]:
+    """The suite's trained parts, unless those that are deployed are given, and adapters on a database of its own."""
+    order.out.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as closing:
+        if order.until == "router":
+            prepared = await prepare(order.suite, settings, embedder_of(settings), stderr.print)
+            yield prepared, Adapters(with_suite(settings, order.suite, prepared), {})
+            return
+        url, base = await _stores(order.suite, settings, closing)
+        prepared = deployed or await prepare(order.suite, settings, base.embedder, stderr.print)
+        await load(order.suite, url, base.embedder, stderr.print)
+        yield prepared, Adapters(with_suite(settings, order.suite, prepared), base.pools)
 
 
 def _beside(suite: Suite, prepared: Prepared) -> Beside:
@@ -229,7 +236,8 @@ def _create(server_url: str, name: str) -> None:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
 
 
-async def _predict(order: Order, adapters: Adapters, rows: Rows) -> None:
+async def predict(order: Order, adapters: Adapters, rows: Rows) -> None:
+    """Run the tickets that have no row yet."""
     memory = in_memory(adapters.clock, order.suite.customers)
     await memory.switch_table.set(_ARMED, offset=None)
     policy = adapters.policy
@@ -287,7 +295,7 @@ _ARMED = SwitchSet(
 )
 
 
-def _manifest(order: Order, prepared: Prepared, adapters: Adapters) -> Manifest:
+def manifest_of(order: Order, prepared: Prepared, adapters: Adapters) -> Manifest:
     """What the rows depend on; the model servers' own state can't be among it."""
     settings = adapters.settings
     own = order.suite.customers, [(path.name, _sha(path)) for path in order.suite.articles]
@@ -301,10 +309,17 @@ def _manifest(order: Order, prepared: Prepared, adapters: Adapters) -> Manifest:
             **{f"model of {name}": str(getattr(settings, f"model_{name}")) for name in ROLES},
             "configuration": adapters.config_hash,
             "trained parts or policy": trained_digest(prepared),
+            "certificate": certificate_hash(adapters) if order.until == "gate" else "",
             "prompt": adapters.prompt.hash,
             "code": code_digest(RUNS),
         }
     )
+
+
+def certificate_hash(adapters: Adapters) -> str:
+    """SHA-256 of the certificate in force, hex; empty without one."""
+    certification = adapters.certified.certification
+    return hashlib.sha256(certification.model_dump_json().encode()).hexdigest() if certification else ""
 
 
 def _sha(path: Path) -> str:

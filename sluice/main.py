@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Place] = {
     "doctor": Place("doctor", "doctor", LOOK, "Say what is reachable, which versions run, and what to fix."),
     "ingest": Place("ingest", "ingest_articles", PREPARE, "Put a help centre into Postgres, one chunk an H2 section."),
     "train": Place("train", "app", PREPARE, "Fit the router and the gate's verifier on labelled tickets."),
+    "certify": Place("certify", "certify_suite", PREPARE, "Prove a rate of bad answers on labels that tuned nothing."),
     "migrate": Place("migrate", "migrate_database", PREPARE, "Bring the database to this version's schema."),
     "topics": Place("topics", "app", PREPARE, "Create and describe the Kafka topics."),
     "schemas": Place("schemas", "app", PREPARE, "The Avro schemas of the events, and their releases."),

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ TRAINS = (  # the code that what is trained depends on, beside the processors
     "processors",
 )
 DATED = ("router.json", "trained.json")  # say when their neighbours were trained, too
+CERTIFIED = ("certificate.json", "selective.json")  # made of what the trained parts answer
 OWN_POLICY = frozenset({SHOP})  # suites that the policy of the project was written for
 
 Say = Callable[[str], None]
@@ -45,11 +46,11 @@ class Prepared:
     trained_on: str  # in words
 
 
-def open_suite(name: str) -> Suite:
-    """A suite by its folder, or by its name among the project's own."""
+def open_suite(name: str, unread: Collection[str] = ()) -> Suite:
+    """A suite by its folder, or by its name among the project's own; the files of the splits `unread` stay shut."""
     path = Path(name)
     try:
-        return load_suite(path if path.exists() or not (DATASETS / name).is_dir() else DATASETS / name)
+        return load_suite(path if path.exists() or not (DATASETS / name).is_dir() else DATASETS / name, unread)
     except (SuiteError, OSError) as error:
         known = "" if path.exists() else f"; known by name: {', '.join(_known())}, else give a folder"
         fail(f"{error}{known}", USAGE)
@@ -136,7 +137,7 @@ def trained_digest(prepared: Prepared) -> str:
     """SHA-256 of the trained parts and the policy, hex; not of when they were made."""
     digest = hashlib.sha256(prepared.policy.read_bytes())
     for file in sorted(prepared.models_dir.glob("*")):
-        if file.suffix in (".npz", ".json", ".onnx") and file.name not in DATED:
+        if file.suffix in (".npz", ".json", ".onnx") and file.name not in (*DATED, *CERTIFIED):
             digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 

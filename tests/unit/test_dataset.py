@@ -218,6 +218,24 @@ def test_other_tickets_are_judged_and_all_others_trained_on(tmp_path: Path) -> N
     assert [ticket.id for ticket in parted.train] == ["a", "c"]
 
 
+def test_a_suite_with_a_train_half_keeps_it_and_its_trained_parts_for_other_tickets(tmp_path: Path) -> None:
+    for split in ("train", "tune", "certify_a", "certify_b"):
+        written(tmp_path, f"tickets_{split}.jsonl", {"id": split, "body": "x"})
+    written(tmp_path, "new.jsonl", {"id": "new", "body": "x"})
+    suite = load_suite(tmp_path)
+    found = judged_on(suite, tmp_path / "new.jsonl")
+    assert (halves(found).train, found.variant) == (suite.split("train"), "")
+
+
+def test_the_split_that_certifies_lies_in_several_files(tmp_path: Path) -> None:
+    for part in ("certify_b", "certify_a", "tune"):
+        written(tmp_path, f"tickets_{part}.jsonl", {"id": part, "body": "x"})
+    (tmp_path / "tickets_test.jsonl").write_text("not even JSON")
+    suite = load_suite(tmp_path, unread=("test",))
+    assert [ticket.id for ticket in suite.split("certify")] == ["certify_a", "certify_b"]
+    assert sorted(suite.tickets) == ["certify", "tune"]
+
+
 def test_the_suites_own_test_tickets_leave_all_of_dev_to_train_on(tmp_path: Path) -> None:
     for split in ("dev", "test"):
         written(tmp_path, f"tickets_{split}.jsonl", *({"id": f"{split}-{n}", "body": "x"} for n in range(9)))
