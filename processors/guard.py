@@ -104,9 +104,10 @@ def signal(settled: TicketSettled) -> Feedback | None:
     and only of a draft that would have gone out by itself.
     """
     bad = _spoken(settled)
-    if bad is None or not settled.intent:
+    intent = (settled.intent or "").strip()
+    if bad is None or not intent:
         return None
-    return Feedback(intent=settled.intent, bad=bad, answered_at=settled.settled_at)
+    return Feedback(intent=intent, bad=bad, answered_at=settled.settled_at)
 
 
 def _spoken(settled: TicketSettled) -> bool | None:
@@ -158,6 +159,12 @@ class Detector(StrEnum):
 def scopes_of(intent: str) -> tuple[Scope, Scope]:
     """The scopes that an answer of an intent speaks for."""
     return Scope(kind=ScopeKind.INTENT, value=intent), Scope()
+
+
+def scope_of(text: str) -> Scope:
+    """The scope that is written so."""
+    kind, _, value = text.partition(":")
+    return Scope(kind=ScopeKind(kind), value=value)
 
 
 def watch(held: Watch, detector: Detector, found: Iterable[Feedback], *, budget: float, trip: float = TRIP) -> Watch:

@@ -141,6 +141,14 @@ class Overload(_Table):
     shed_after_seconds: int | None = Field(None, gt=0, le=604_800)  # a ticket's age at the gate; None: however old
 
 
+class GuardPolicy(_Table):
+    """How many bad answers the live guard puts up with before it stops their intent, or everything."""
+
+    budget: float = Field(0.021, gt=0, lt=0.5)  # of the audited answers
+    signal_budget: float = Field(0.15, gt=0, lt=0.5)  # tickets reopened and drafts mended: many are about other things
+    machine_audits: bool = False  # whether a machine's audit counts as a person's
+
+
 class Auto(_Table):
     """What an answer needs to be sent by itself, beside an intent and a channel that allow it."""
 
@@ -163,6 +171,7 @@ class Policy(_Table):
     automatic: Automatic = Automatic()
     email: Email = Email()
     overload: Overload = Overload()
+    guard: GuardPolicy = GuardPolicy()
     auto: Auto = Auto()
     _hash: str = PrivateAttr("")
 

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Place] = {
     "switch": Place("switch", "app", RUN, "The kill switch: what may be sent without a person."),
     "queue": Place("queue", "app", RUN, "The people's queue: what waits for a person, and what they do with it."),
     "audit": Place("audit", "audit", RUN, "Judge a random sample of the answers that went out by themselves."),
+    "guard": Place("guard", "app", LOOK, "The live guard: what it has read, and how near it is to a stop."),
     "trace": Place("trace", "trace", LOOK, "Show a ticket's whole way, with times and decisions."),
     "ledger": Place("ledger", "app", LOOK, "What models were shown of a customer, and whether the record was touched."),
     "loadtest": Place("loadtest", "app", LOOK, "Send a day of tickets and measure what comes out."),

@@ -8,7 +8,7 @@ import typer
 
 from infra.models.untrained import NotTrained
 from infra.scripted.failpoints import failing
-from infra.settings import Settings
+from infra.settings import DatabaseRole, Settings
 from infra.telemetry import tracing
 from infra.wiring import open_adapters, roles_of
 from schemas.event import Stage
@@ -20,11 +20,11 @@ from streams.health import PortTaken
 from streams.process import configure_logging
 from streams.worker import WorkerOptions, run
 
-ALL = "all"
+ALL, GUARD = "all", "guard"
 
 
 def worker(
-    stage: Annotated[str, typer.Argument(help="router, retrieval, resolution, gate, outcome, notify, or all.")],
+    stage: Annotated[str, typer.Argument(help="router, retrieval, resolution, gate, outcome, notify, guard, or all.")],
     slot: Annotated[
         str | None, typer.Option(help="This worker's place, such as 0: a restart takes it over without a rebalance.")
     ] = None,
@@ -33,7 +33,9 @@ def worker(
     ] = None,
     as_json: JsonLines = False,
 ) -> None:
-    """Run a stage until SIGTERM, which finishes what is in flight. Exit code 1 after a crash: restart it.
+    """Run a stage, or the live guard, until SIGTERM, which finishes what is in flight.
+
+    Exit code 1 after a crash: restart it.
 
     Examples:
 
@@ -46,7 +48,9 @@ def worker(
     settings = read_settings()
     stages = _stages(stage, settings)
     configure_logging(settings.log_level, as_json=as_json)
-    names = [found.value for found in stages]
+    guard = stage in (ALL, GUARD)
+    names = [*(found.value for found in stages), *([GUARD] if guard else [])]
+    roles: tuple[DatabaseRole, ...] = (*roles_of(stages), *(("guard",) if guard else ()))
     brokers, database = bootstrap(settings), owner_url(settings)
     options = WorkerOptions(
         bootstrap=brokers,
@@ -58,12 +62,13 @@ def worker(
         health_host=settings.edge_host,
         health_port=settings.worker_port if port is None else port,
         listening=lambda bound: _listening(settings.edge_host, bound, names, as_json),
+        guard=guard,
         producing=lambda producer: failing(producer, settings.failpoint),
     )
     try:
         with tracing(settings, "worker") as tracer:
             traced = replace(options, tracer=tracer)
-            code = run(stages, traced, lambda: open_adapters(settings, database, roles_of(stages)))
+            code = run(stages, traced, lambda: open_adapters(settings, database, roles))
     except NotTrained as error:
         fail(f"{error}{_hint(settings)}", USAGE)
     except PortTaken as error:
@@ -86,10 +91,12 @@ def _listening(host: str, port: int, stages: list[str], as_json: bool) -> None:
 
 
 def _stages(name: str, settings: Settings) -> tuple[Stage, ...]:
-    """One stage, or all that there is work for: nobody is notified where no address is set."""
+    """One stage, none for the guard, or all that there is work for: nobody is notified where no address is set."""
+    if name == GUARD:
+        return ()
     if name == ALL:
         return EVERY_STAGE if settings.outcome_webhook_url else STAGES
     try:
         return (EVERY_STAGE[[stage.value for stage in EVERY_STAGE].index(name)],)
     except ValueError:
-        fail(f"no stage {name!r}; one of all, {', '.join(stage.value for stage in EVERY_STAGE)}", USAGE)
+        fail(f"no stage {name!r}; one of all, guard, {', '.join(stage.value for stage in EVERY_STAGE)}", USAGE)

@@ -94,6 +94,16 @@ class Metrics:
         self.switch_ignored = counter("switch_ignored", "Switch records that were ignored, such as a blind arming.")
         self.switch_unreadable = counter("switch_unreadable", "Switch records not understood: they mean everything.")
 
+        # The live guard
+        self.guard_e_value = gauge("guard_e_value", "Evidence against the answers of a scope.", "detector", "scope")
+        self.guard_feedbacks = gauge(
+            "guard_feedbacks", "Answers that were judged since the start.", "detector", "scope"
+        )
+        self.guard_bad = gauge("guard_bad", "Those of them that were bad.", "detector", "scope")
+        self.guard_alarms = counter("guard_alarms", "Changes of the alarm of a scope.", "detector", "scope", "alarm")
+        self.guard_stops = counter("guard_stops", "Scopes the guard has stopped.", "detector", "scope")
+        self.guard_looked_at = gauge("guard_looked_at_seconds", "When the guard last read all there was, in Unix time.")
+
     def follow(
         self, stage: str, in_flight: Callable[[], int], window: Callable[[], int], oldest: Callable[[], float]
     ) -> None:

@@ -20,6 +20,7 @@ from processors.ports import (
     Clock,
     Conversations,
     Customers,
+    GuardMemory,
     Helpdesk,
     Knowledge,
     Ledger,
@@ -36,6 +37,7 @@ from schemas.ingress import Channel
 from schemas.router import Tier
 from streams.flight import Limits
 from streams.gate import GateLimits, gate
+from streams.guard import LiveGuard, OutcomeReader
 from streams.health import Bounds, Health, serve_health
 from streams.lag import LagReader
 from streams.metrics import Metrics
@@ -46,7 +48,7 @@ from streams.resolution import resolution
 from streams.retrieval import RetrievalLimits, retrieval
 from streams.router import router
 from streams.stage import Surroundings, build, group_of, topics_of
-from streams.step import StageDefinition
+from streams.step import Publish, StageDefinition
 from streams.switch import SwitchMirror, SwitchReader
 
 
@@ -119,6 +121,12 @@ class Parts(Protocol):
     @property
     def listener(self) -> Listener: ...
 
+    # the live guard
+    @property
+    def guard_memory(self) -> GuardMemory: ...
+    @property
+    def guard_switch(self) -> SwitchTable: ...
+
 
 @dataclass(frozen=True)
 class WorkerOptions:
@@ -135,6 +143,7 @@ class WorkerOptions:
     listening: Callable[[int], None] = lambda port: None  # told that port, once it is bound
     group_prefix: str = "sluice"
     tracer: Tracer = field(default_factory=NoOpTracer)
+    guard: bool = False  # whether the live guard runs in this process too
     producing: Callable[[Producer], Producer] = lambda producer: producer  # done to the stages' own, as by a failpoint
 
 
@@ -202,9 +211,12 @@ async def _run(
     metrics = Metrics(CollectorRegistry())
     async with open_parts() as parts, Producer(options.bootstrap) as producer:
         services, switch = _switch(stages, options, parts, metrics)
+        publish = options.producing(producer).publish
+        if options.guard:
+            services.append(_guard(options, parts, publish, metrics))
         around = Surroundings(
             bootstrap=options.bootstrap,
-            publish=options.producing(producer).publish,
+            publish=publish,
             clock=parts.clock,
             metrics=metrics,
             limits=options.limits,
@@ -223,6 +235,18 @@ async def _run(
                     port = stack.enter_context(serve_health(options.health_host, options.health_port, health))
                     options.listening(port)
                 return await operate([*services, _lag(definitions, options, parts.clock, metrics)], apps)
+
+
+def _guard(options: WorkerOptions, parts: Parts, publish: Publish, metrics: Metrics) -> LiveGuard:
+    return LiveGuard(
+        parts.guard_memory,
+        parts.guard_switch,
+        OutcomeReader(options.bootstrap),
+        publish,
+        policy=parts.policy.guard,
+        clock=parts.clock,
+        metrics=metrics,
+    )
 
 
 def _limits(stage: Stage, options: WorkerOptions) -> Limits:

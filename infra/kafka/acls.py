@@ -101,6 +101,7 @@ def deployables(prefix: str = PREFIX, helpdesk: str = HELPDESK) -> tuple[Deploya
             "edge-chat", "sluice edge with web chat", _of(Topic.OUTCOME, *CHAT), _of(Topic.INBOUND, Topic.OUTCOME)
         ),
         *(_stage(stage, prefix) for stage in EVERY_STAGE),
+        Deployable("guard", "sluice worker guard", _of(Topic.OUTCOME, Topic.SWITCH), _of(Topic.SWITCH)),
         Deployable("people", "sluice queue: what a person did", writes=_of(Topic.OUTCOME)),
         Deployable("auditor", "sluice trace, dead list: looks, never writes", everything, looks_at=_of(READER)),
         Deployable(

@@ -22,6 +22,7 @@ LISTED = {  # what each writes, retry topics apart
     "gate": {"tickets.auto-send", "tickets.escalation", "gate.dead"},
     "outcome": {"tickets.outcome", "tickets.escalation", "outcome.dead"},
     "notify": {"notify.dead"},
+    "guard": {"control.switch"},
     "people": {"tickets.outcome"},
     "auditor": set(),
     "operator": {topic.value for topic in Topic} - {"audit.heads"},
