@@ -99,4 +99,4 @@ def _stages(name: str, settings: Settings) -> tuple[Stage, ...]:
     try:
         return (EVERY_STAGE[[stage.value for stage in EVERY_STAGE].index(name)],)
     except ValueError:
-        fail(f"no stage {name!r}; one of all, guard, {', '.join(stage.value for stage in EVERY_STAGE)}", USAGE)
+        fail(f"no stage {name!r}; one of all, {', '.join(stage.value for stage in EVERY_STAGE)}, guard", USAGE)
