@@ -1,6 +1,7 @@
 """Labelled suites: a folder with a help centre, customers and tickets, read into frozen values."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -172,7 +173,7 @@ class WebhookEntry:
 def load_suite(path: Path, unread: Collection[str] = ()) -> Suite:
     """Read a suite folder; fields it does not know are ignored, and so are the files of the splits `unread`.
 
-    The split `certify` may lie in several files: `tickets_certify_a.jsonl`, `tickets_certify_b.jsonl`.
+    Train, tune and certify splits may lie in several files: `tickets_certify_a.jsonl`, `tickets_certify_b.jsonl`.
 
     Raises:
         SuiteError: there are neither tickets nor articles, or a row is malformed (file:line and field), names a file
@@ -204,9 +205,9 @@ def load_suite(path: Path, unread: Collection[str] = ()) -> Suite:
 
 
 def split_of(file: Path) -> str:
-    """The split whose tickets a file holds, or holds a part of."""
+    """The split whose tickets a file holds, or holds a part of: `tickets_train_b.jsonl` is of `train`."""
     name = file.stem.removeprefix("tickets_")
-    return CERTIFY if name.startswith(f"{CERTIFY}_") else name
+    return name[:-2] if re.fullmatch(rf"(?:train|{TUNE}|{CERTIFY})_[a-z]", name) else name
 
 
 def judged_on(suite: Suite, file: Path) -> Suite:

@@ -132,7 +132,7 @@ def _unread(name: str, tune: str | None, certify_on: str | None) -> tuple[str, .
     from sluice.suite import DATASETS
 
     folder = Path(name) if Path(name).exists() else DATASETS / name
-    alone = (folder / "tickets_train.jsonl").is_file() and not list(folder.glob("intents_*.jsonl"))
+    alone = list(folder.glob("tickets_train*.jsonl")) and not list(folder.glob("intents_*.jsonl"))
     return ("test",) if alone and "test" not in (tune, certify_on) else ()
 
 
