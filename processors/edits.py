@@ -1,6 +1,7 @@
 """Whether a person's edit of a draft changes what it says, or only how: a fact or an action, or the tone."""
 
 import re
+from dataclasses import dataclass
 
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _NUMBER_WORD = re.compile(
@@ -22,20 +23,27 @@ def changes_fact(diff: str) -> bool:
     A rule of thumb that errs towards yes: an edit that changes none of these may still change a fact, as by a name.
     """
     lines = diff.splitlines()
-    removed = _facts(" ".join(line[1:] for line in lines if line.startswith("-") and not line.startswith("---")))
-    added = _facts(" ".join(line[1:] for line in lines if line.startswith("+") and not line.startswith("+++")))
+    removed = facts_of(" ".join(line[1:] for line in lines if line.startswith("-") and not line.startswith("---")))
+    added = facts_of(" ".join(line[1:] for line in lines if line.startswith("+") and not line.startswith("+++")))
     return removed != added
 
 
-def _facts(text: str) -> tuple[frozenset[str], frozenset[str], frozenset[str], frozenset[str], int]:
-    """The facts of a text: numbers, words for them, addresses, actions, and how often it says no."""
+@dataclass(frozen=True)
+class Facts:
+    """What a text says that a customer may rely on."""
+
+    named: frozenset[str]  # numbers, dates, amounts, words for them, addresses
+    acts: frozenset[str]  # what is done or told to be done, by its stem
+    negations: int  # how often it says no
+
+
+def facts_of(text: str) -> Facts:
+    """The facts of a text."""
     folded = text.casefold()
     addresses = frozenset(found.rstrip(".,;:!?)") for found in _ADDRESS.findall(folded))
     rest = _ADDRESS.sub(" ", folded)
-    return (
-        frozenset(_NUMBER.findall(rest)),
-        frozenset(_NUMBER_WORD.findall(rest)),
-        addresses,
-        frozenset(_ACTION.findall(rest)),
-        len(_NEGATION.findall(rest)),
+    return Facts(
+        named=addresses.union(_NUMBER.findall(rest), _NUMBER_WORD.findall(rest)),
+        acts=frozenset(_ACTION.findall(rest)),
+        negations=len(_NEGATION.findall(rest)),
     )
