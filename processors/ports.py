@@ -491,6 +491,15 @@ class Act:
     traceparent: str | None = None  # of the item, where its ticket was traced
 
 
+@dataclass(frozen=True)
+class Handled:
+    """How a person ended a draft: approved, edited or rejected it."""
+
+    act_id: int  # in the order they acted
+    act: TicketSettled
+    event: str  # the item's, JSON: what they were shown
+
+
 class Queue(Protocol):
     """The people's queue: one transaction an act. Each act keeps its event, to be published once it is done.
 
@@ -540,6 +549,15 @@ class Queue(Protocol):
         ...
 
     async def published(self, act_id: int) -> None: ...
+
+    async def handled(
+        self, since: datetime, until: datetime, *, after: int = 0, limit: int = 200
+    ) -> tuple[Handled, ...]:
+        """What people did with the drafts they were shown, from a moment until before another, in order.
+
+        A page of it: `after` is the last act of the page before. A reply that was found to be out is no act of theirs.
+        """
+        ...
 
 
 # -- the ledger

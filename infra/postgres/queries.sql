@@ -156,6 +156,15 @@ order by a.act_id limit 100;
 -- Note that an act was published.
 update act set published_at = clock_timestamp() where act_id = %(act)s returning act_id;
 
+-- name: queue_handled
+-- How people ended the drafts they were shown, in a time and after an act, in order. An approval with a reason only
+-- notes that the reply had been sent.
+select a.act_id, a.event as act, i.event
+from act as a join item as i using (item_id)
+where i.kind = 'suggest' and a.at >= %(since)s and a.at < %(until)s and a.act_id > %(after)s
+    and (a.act in ('edited', 'rejected') or a.act = 'approved' and a.event::jsonb ->> 'reason' is null)
+order by a.act_id limit %(limit)s;
+
 -- name: record_decision
 -- Keep the gate's decision on a revision.
 select record_decision(%(ticket)s, %(revision)s, %(disposition)s, %(rule)s, %(record)s, %(at)s);

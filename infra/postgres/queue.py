@@ -1,6 +1,7 @@
 """The people's queue in Postgres: every act is one call of one SQL function."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from infra.postgres.pool import Pool, fetch, storable, storable_json
 from processors.ports import (
     Act,
     Answered,
+    Handled,
     Hold,
     Holder,
     ItemKind,
@@ -106,6 +108,17 @@ class PostgresQueue:
     async def published(self, act_id: int) -> None:
         """Note that an act was published."""
         await fetch(self._pool, "queue_published", {"act": act_id})
+
+    async def handled(
+        self, since: datetime, until: datetime, *, after: int = 0, limit: int = 200
+    ) -> tuple[Handled, ...]:
+        """What people did with the drafts they were shown, in order."""
+        parameters = {"since": since, "until": until, "after": after, "limit": limit}
+        return tuple(_handled(row) for row in await fetch(self._pool, "queue_handled", parameters))
+
+
+def _handled(row: Mapping[str, Any]) -> Handled:
+    return Handled(row["act_id"], TicketSettled.model_validate_json(row["act"]), row["event"])
 
 
 def _queued(row: Mapping[str, Any]) -> Queued:

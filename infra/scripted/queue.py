@@ -10,6 +10,7 @@ from infra.scripted.conversations import Claimed, Place, ScriptedConversations
 from processors.ports import (
     Act,
     Answered,
+    Handled,
     Hold,
     Holder,
     Item,
@@ -165,6 +166,17 @@ class ScriptedQueue:
         """Note that an act was published."""
         self._published.add(act_id)
 
+    async def handled(
+        self, since: datetime, until: datetime, *, after: int = 0, limit: int = 200
+    ) -> tuple[Handled, ...]:
+        """What people did with the drafts they were shown, in order."""
+        found = []
+        for item_id, at, kept in self._acts:
+            item = self._item(item_id)
+            if item is not None and item.kind is ItemKind.SUGGEST and since <= at < until and kept.act_id > after:
+                found += [Handled(kept.act_id, kept.settled, item.event)] if _ends_a_draft(kept.settled) else []
+        return tuple(found[:limit])
+
     # -- the rules
 
     def _noted(self, item_id: UUID, act: TicketSettled) -> QueueAnswer:
@@ -263,6 +275,11 @@ class ScriptedQueue:
         actor = claimed.request.actor
         text = self._conversations.said_under(claimed) if claimed.state == "sent" else None
         return Answered(self._state_of(claimed), actor, claimed.delivery, text)
+
+
+def _ends_a_draft(act: TicketSettled) -> bool:
+    found_sent = act.outcome is Outcome.APPROVED and act.reason is not None
+    return act.outcome in (Outcome.APPROVED, Outcome.EDITED, Outcome.REJECTED) and not found_sent
 
 
 def _place(queued: Queued) -> tuple[bool, datetime, datetime, UUID]:

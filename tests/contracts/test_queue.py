@@ -383,6 +383,25 @@ class TestActs:
         told = [waiting.settled.outcome for waiting in await desk.queue.unpublished(item)]
         assert told == [Outcome.TAKEN_OVER, Outcome.RELEASED, Outcome.TAKEN_OVER, Outcome.APPROVED]
 
+    async def test_how_people_ended_drafts_is_told_page_by_page_and_nothing_else_they_did(self, desk: Desk) -> None:
+        begun = datetime.now(UTC) - timedelta(minutes=1)
+        drafts = [await desk.open(number, f"k{number}") for number in (1, 2, 3)]
+        handoff = await desk.open(4, "k4", kind=ItemKind.HANDOFF)
+        ends = (Outcome.APPROVED, Outcome.EDITED, Outcome.REJECTED, Outcome.EDITED)
+        for item, outcome in zip((*drafts, handoff), ends, strict=True):
+            await desk.queue.take(item, act(Outcome.TAKEN_OVER))
+            await desk.queue.close(item, act(outcome), give_back=True)
+        found_sent = await desk.open(5, "k5")
+        await desk.queue.take(found_sent, act(Outcome.TAKEN_OVER))
+        sent = act(Outcome.APPROVED).model_copy(update={"reason": "it had been sent"})
+        await desk.queue.close(found_sent, sent, give_back=True)
+        now = datetime.now(UTC) + timedelta(minutes=1)
+        first = await desk.queue.handled(begun, now, limit=2)
+        rest = await desk.queue.handled(begun, now, after=first[-1].act_id)
+        assert [each.act.outcome for each in (*first, *rest)] == list(ends[:3])
+        assert "Subject 1" in first[0].event
+        assert await desk.queue.handled(begun, begun) == ()
+
     async def test_an_act_joins_the_trace_its_item_was_opened_in(self, desk: Desk) -> None:
         parent = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
         token = attach(TraceContextTextMapPropagator().extract({"traceparent": parent}))
