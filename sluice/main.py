@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Place] = {
     "dead": Place("dead", "app", LOOK, "Dead letters: list them, show one, redrive them."),
     "eval": Place("eval", "evaluate", LOOK, "Run a labelled suite through the whole path, in this process."),
     "label": Place("label", "label", LOOK, "Band your own tickets by the keyboard: how far deflection can reach."),
+    "pilot": Place("pilot", "app", LOOK, "What people did with the drafts, and which topics have earned auto."),
     "policy": Place("policy", "app", LOOK, "The policy in words, and what another one would change."),
     "doctor": Place("doctor", "doctor", LOOK, "Say what is reachable, which versions run, and what to fix."),
     "ingest": Place("ingest", "ingest_articles", PREPARE, "Put a help centre into Postgres, one chunk an H2 section."),

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from processors.rules import RULES
 from schemas.gate import Disposition, ReplyApproved, TicketEscalated
 from schemas.router import Band
 from schemas.topics import Topic
+from sluice.days import Days, days
 from sluice.reach import bootstrap
 from sluice.terminal import (
     USAGE,
@@ -112,17 +113,6 @@ def _listed(bands: dict[Any, Band], band: Band) -> str:
 # -- diff
 
 
-@dataclass(frozen=True)
-class Window:
-    """Which decisions: from a moment until before another."""
-
-    since: datetime
-    until: datetime
-
-    def __str__(self) -> str:
-        return f"{self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC"
-
-
 @dataclass
 class Replayed:
     """What came of making decisions again."""
@@ -167,7 +157,7 @@ def diff(
       sluice policy diff new.toml --fail-on-more-auto
     """
     settings = read_settings()
-    window = _window(over, datetime.now(UTC))
+    window = _window(over, datetime.now(UTC).date())
     policies = _read(old or _in_force(settings)), _read(new)
     found = _replayed(_decisions(settings, window), *policies)
     if not found.tickets:
@@ -193,25 +183,16 @@ def _read(file: Path) -> Policy:
         fail(f"{file}: {error}", USAGE)
 
 
-def _window(over: str, now: datetime) -> Window:
-    """The days named, in UTC, the last one whole."""
-    days = {"today": now.date(), "yesterday": now.date() - timedelta(days=1)}
+def _window(over: str, today: date) -> Days:
+    named = {"today": today, "yesterday": today - timedelta(days=1)}
     first, _, last = over.partition("..")
     try:
-        start, end = (days.get(name) or date.fromisoformat(name) for name in (first, last or first))
-        window = Window(_midnight(start), _midnight(end + timedelta(days=1)))
-    except (ValueError, OverflowError):
-        fail(f"--over {over!r}: use yesterday, today, 2026-11-23, or 2026-11-16..2026-11-22", USAGE)
-    if end < start:
-        fail(f"--over {over!r}: the first day is after the last", USAGE)
-    return window
+        return days(*(named.get(name) or date.fromisoformat(name) for name in (first, last or first)))
+    except (ValueError, OverflowError) as error:
+        fail(f"--over {over!r}: use yesterday, today, 2026-11-23, or 2026-11-16..2026-11-22 ({error})", USAGE)
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
-
-
-def _decisions(settings: Settings, window: Window) -> Iterator[Left]:
+def _decisions(settings: Settings, window: Days) -> Iterator[Left]:
     """What left the gate in that time, each decision once."""
     seen: set[tuple[UUID, int]] = set()
     with explained():
@@ -247,7 +228,7 @@ def transitions(changes: Sequence[Change]) -> list[tuple[Disposition, Dispositio
     return [(start, end, count) for (start, end), count in counted.items()]
 
 
-def _as_json(found: Replayed, window: Window, old: Policy, new: Policy) -> dict[str, Any]:
+def _as_json(found: Replayed, window: Days, old: Policy, new: Policy) -> dict[str, Any]:
     return {
         "since": window.since,
         "until": window.until,
@@ -264,7 +245,7 @@ def _as_json(found: Replayed, window: Window, old: Policy, new: Policy) -> dict[
     }
 
 
-def _show(found: Replayed, window: Window, limit: int) -> None:
+def _show(found: Replayed, window: Days, limit: int) -> None:
     console.print(verbatim(f"{found.tickets} decisions of {window}: {len(found.changes)} tickets would change hands"))
     if found.other_policy:
         console.print(f"{found.other_policy} were decided by another policy than the one compared with", style="yellow")

@@ -1,6 +1,6 @@
 """What `sluice policy` says, and what it asks for."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from processors.policy import Policy
 from sluice.main import app
 from sluice.policy import _window, in_words
 
-NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+TODAY = date(2026, 11, 24)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
     ],
 )
 def test_days_are_whole_and_in_utc(over: str, since: int, until: int) -> None:
-    window = _window(over, NOW)
+    window = _window(over, TODAY)
     assert (window.since, window.until) == (
         datetime(2026, 11, since, tzinfo=UTC),
         datetime(2026, 11, until, tzinfo=UTC),
@@ -36,7 +36,7 @@ def test_days_are_whole_and_in_utc(over: str, since: int, until: int) -> None:
 @pytest.mark.parametrize("over", ["", "soon", "2026-13-01", "2026-11-22..2026-11-16", "9999-12-31", ".."])
 def test_what_is_no_day_ends_the_command(over: str) -> None:
     with pytest.raises(typer.Exit):
-        _window(over, NOW)
+        _window(over, TODAY)
 
 
 def test_the_policy_is_said_in_words_with_every_topic_once() -> None:
