@@ -30,6 +30,10 @@ from schemas.router import Band
 
 SHOP = Path(__file__).parents[2] / "evals" / "datasets" / "shop"
 FROZEN_TICKETS = "b531d0ae47b4a5e8d782e7528a9900bdc03df03a17b6890760c03bbbd05361f5"
+FROZEN_CERTIFY = {
+    "a": "125a43f05b122743bc1165959f64b01d075d41187e744617bb3e8cbfc60d944c",
+    "b": "3e2640822b9c5121df0631c9a653a05b1cbae5f2ce2237ef158605c907704224",
+}
 FROZEN_MESSAGES = "291aa3218ec422370fc99a4c736fe49afc093dc716a82ea40de4ae5a22b8dfd9"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ROW = {"id": "t1", "body": "Where is it?", "customer_id": "c1", "intent_label": "order_status", "expected_band": "auto"}
@@ -75,6 +79,12 @@ def test_the_shops_test_half_is_frozen() -> None:
     named = [SHOP / name for ticket in tickets for name in (ticket.eml, ticket.payload) if name]
     assert sha256((SHOP / "tickets_test.jsonl").read_bytes()).hexdigest() == FROZEN_TICKETS
     assert digest_of(named) == FROZEN_MESSAGES
+
+
+@pytest.mark.parametrize("part", sorted(FROZEN_CERTIFY))
+def test_the_tickets_that_the_shop_is_certified_on_are_frozen(part: str) -> None:
+    """Written from the description alone, and never changed once something was tuned."""
+    assert sha256((SHOP / f"tickets_certify_{part}.jsonl").read_bytes()).hexdigest() == FROZEN_CERTIFY[part]
 
 
 def test_the_shops_tickets_come_by_all_four_channels() -> None:
