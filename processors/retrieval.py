@@ -1,22 +1,17 @@
 """Evidence for a routed ticket: sections that may answer it, the proved customer's records, sources that clash."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from itertools import combinations, islice, product
 from typing import Protocol
 
+from processors.conflict import conflicts
 from processors.errors import DependencyDown, Rejected
 from processors.ports import Customers, Knowledge
-from processors.sentences import stems
 from schemas.retrieval import Evidence, Fact, Passage
 from schemas.router import Author, Band, TicketRouted
 
 QUERY_CHARS = 1_200  # the embedding reads 256 tokens; more text only blurs the full-text query
 BEFORE_WORDS = 60  # of each message before it that a follow-up is read with
-SHARED_WORDS = 4  # fewer common words are no common subject
 
 
 class FactPolicy(Protocol):
@@ -136,105 +131,3 @@ def _shortened(text: str) -> str:
             break
         kept.add(place)
     return " ".join(parts[place] for place in sorted(kept))[:QUERY_CHARS]
-
-
-# -- sources that disagree
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A sentence of a section that names quantities: its words without them, and the values by unit."""
-
-    words: frozenset[str]  # stems
-    values: dict[str, frozenset[str]]  # unit -> the numbers as written, "24"
-    shown: dict[str, str]  # unit -> "24 months"
-
-
-_UNITS = (
-    "minute|hour|working day|business day|day|week|month|year|percent|point|inch|item|piece|card|code|time|box|mile|"
-    "pound|gram|kilogram|litre|liter|metre|meter|degree|user|device|message|account|folder|mb|gb|kb|kg|cm|mm|lb|oz"
-)
-_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
-_QUANTITY = re.compile(
-    rf"(?P<money>[$€£]\s?\d[\d,]*(?:\.\d+)?)|(?P<percent>\d+(?:\.\d+)?)\s?(?:%|percent)"
-    rf"|(?P<number>\d[\d,]*(?:\.\d+)?)[\s-](?P<unit>{_UNITS})e?s?\b"
-    rf"|(?P<month>{_MONTHS}) (?P<day>\d{{1,2}})\b",
-    re.IGNORECASE,
-)
-
-
-def conflicts(passages: Sequence[Passage]) -> tuple[str, ...]:
-    """Pairs of sentences of different sections that say the same of the same thing, but with another number.
-
-    Two sentences speak of the same thing when every content word of the shorter one (its numbers aside) stands
-    in the other, or in the other's headings: "standard delivery costs" and "express delivery costs" do not.
-    Sentences that name several values of one unit, and tables, are left out. A sign for a person, not a proof.
-    """
-    found = []
-    for one, other in combinations(passages, 2):
-        if (one.article_id, one.section_id) != (other.article_id, other.section_id):
-            found += [_clash(one, other, *values) for values in islice(_disagreements(one, other), 1)]
-    return tuple(found)
-
-
-def _clash(one: Passage, other: Passage, value: str, another: str) -> str:
-    places = [f"{passage.article_id}#{passage.section_id}" for passage in (one, other)]
-    return f"{places[0]} and {places[1]} disagree: {value}, {another}"
-
-
-def _disagreements(one: Passage, other: Passage) -> Iterator[tuple[str, str]]:
-    topics = [stems(f"{passage.title} {passage.heading}") for passage in (one, other)]
-    for mine, theirs in product(_statements(one.text), _statements(other.text)):
-        unit = _disagreed_unit(mine, theirs)
-        if unit and _same_subject(mine, theirs, *topics):
-            yield mine.shown[unit], theirs.shown[unit]
-
-
-def _disagreed_unit(mine: Statement, theirs: Statement) -> str | None:
-    units = mine.values.keys() & theirs.values.keys()
-    single = [unit for unit in sorted(units) if len(mine.values[unit]) == len(theirs.values[unit]) == 1]
-    return next((unit for unit in single if mine.values[unit] != theirs.values[unit]), None)
-
-
-def _same_subject(mine: Statement, theirs: Statement, my_topic: frozenset[str], their_topic: frozenset[str]) -> bool:
-    shared = mine.words & theirs.words
-    if len(shared) < SHARED_WORDS:
-        return False
-    if len(mine.words) <= len(theirs.words):
-        return mine.words <= theirs.words | their_topic
-    return theirs.words <= mine.words | my_topic
-
-
-@lru_cache(maxsize=4_000)
-def _statements(text: str) -> tuple[Statement, ...]:
-    prose = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("|"))
-    return tuple(statement for part in _SENTENCE_END.split(prose) if (statement := _statement(part)))
-
-
-def _statement(sentence: str) -> Statement | None:
-    values: dict[str, set[str]] = {}
-    shown: dict[str, str] = {}
-    for match in _QUANTITY.finditer(sentence):
-        unit, value = _measured(match)
-        values.setdefault(unit, set()).add(value)
-        shown[unit] = match.group(0)
-    if not values:
-        return None
-    words = stems(_QUANTITY.sub(" ", sentence))
-    return Statement(words, {unit: frozenset(numbers) for unit, numbers in values.items()}, shown)
-
-
-def _measured(match: re.Match[str]) -> tuple[str, str]:
-    """The unit and the value of a quantity: ("month", "24"), ("$", "4.95"), ("date", "december 16")."""
-    if money := match["money"]:
-        return money[0], _plain(money[1:])
-    if match["percent"]:
-        return "%", _plain(match["percent"])
-    if match["month"]:
-        return "date", f"{match['month'].lower()} {match['day']}"
-    return match["unit"].lower(), _plain(match["number"])
-
-
-def _plain(number: str) -> str:
-    """A number without grouping, and without a fraction of zero: "$1,250.00" and "$1250" are the same."""
-    return number.strip().replace(",", "").removesuffix(".00")
