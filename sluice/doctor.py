@@ -19,6 +19,7 @@ from infra.postgres.local import find_postgres
 from infra.postgres.migrate import MigrationError, status
 from infra.settings import Settings, SettingsError
 from infra.wiring import LOCAL_CLASSIFIER, Adapters
+from sluice.certificate import state_of
 from sluice.reach import api_keys, edge_url, unready, worker_url
 from sluice.switch_scope import trained_intents
 from sluice.terminal import WRONG, AsJson, console, print_json, read_settings, show
@@ -118,6 +119,11 @@ def _policy(settings: Settings) -> Iterator[Finding]:
         yield Finding("topics", "off", f"the router never names {', '.join(strange)}", "SLUICE_POLICY: a typo?")
 
 
+def _certificate(settings: Settings) -> Iterator[Finding]:
+    found = state_of(settings)
+    yield Finding("certificate", found.verdict, found.detail, found.fix)
+
+
 def _trained(settings: Settings) -> Iterator[Finding]:
     for what, file in (("router", "router.json"), ("gate", "verifier.json")):
         if what == "router" and settings.model_router != LOCAL_CLASSIFIER:
@@ -153,5 +159,6 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _postgres,
     _policy,
     _trained,
+    _certificate,
     _servers,
 )

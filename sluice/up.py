@@ -3,10 +3,12 @@
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from infra.kafka.local import KafkaFailed, KafkaUnavailable
 from infra.postgres.local import PostgresFailed
 from infra.settings import Settings
+from sluice.certificate import state_of
 from sluice.keys import chat_page, ensure_keys, own_files
 from sluice.reach import edge_url, usable, worker_url
 from sluice.stack import StackFailed, start_processes, start_services, stop_stack, undone_where_it_fails
@@ -61,7 +63,11 @@ def up(
 
 
 def _introduce(settings: Settings) -> None:
-    """Where somebody may try it."""
+    """What bounds the answers, and where somebody may try it."""
+    certificate = state_of(settings)
+    if certificate.verdict != "ok":
+        said = f" {certificate.detail} ({certificate.fix})"
+        console.print(Text.assemble(("certificate:", "bold yellow"), said), soft_wrap=True)
     if (page := chat_page(settings)) is not None:
         said = (
             f"chat: {page}; `sluice queue list` shows what waits for you, `sluice switch auto --why ...` lets it answer"
