@@ -7,10 +7,22 @@ from dataclasses import dataclass
 from evals.dataset import LabelledTicket
 from evals.prediction import Prediction
 from evals.scorers import wilson
+from infra.language import detect_language
 
 BANDS = ("escalate", "suggest", "auto")
 BINS = 15
 PRECISE = 0.9  # share of right topics at which the coverage is read
+
+
+@dataclass(frozen=True)
+class Part:
+    """Topics over one part of the tickets: a channel, a language."""
+
+    name: str
+    n: int
+    accuracy: float
+    low: float  # 95 % interval
+    high: float
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,8 @@ class Routing:
     confusion: dict[str, dict[str, int]]  # expected band → the router's band → tickets
     escalate_as_auto: int  # the worst cell: a person's ticket that the router would let through
     mistaken: dict[str, int]  # "expected → found" → tickets, most frequent first
+    by_channel: tuple[Part, ...]
+    by_language: tuple[Part, ...]
 
 
 def evaluate(pairs: Iterable[tuple[Prediction, LabelledTicket]]) -> Routing:
@@ -50,7 +64,27 @@ def evaluate(pairs: Iterable[tuple[Prediction, LabelledTicket]]) -> Routing:
         confusion={expected: {found: cells[(expected, found)] for found in BANDS} for expected in BANDS},
         escalate_as_auto=cells[("escalate", "auto")],
         mistaken=dict(wrong.most_common()),
+        by_channel=parted((ticket.channel, row.intent == ticket.intent_label) for row, ticket in named),
+        by_language=parted((language_of(ticket.text), row.intent == ticket.intent_label) for row, ticket in named),
     )
+
+
+def parted(hits: Iterable[tuple[str, bool]]) -> tuple[Part, ...]:
+    """The share of right topics by part, the largest part first."""
+    found: dict[str, list[bool]] = {}
+    for name, hit in hits:
+        found.setdefault(name, []).append(hit)
+    parts = sorted(found.items(), key=lambda part: (-len(part[1]), part[0]))
+    return tuple(Part(name, len(part), sum(part) / len(part), *_interval(part)) for name, part in parts)
+
+
+def language_of(text: str) -> str:
+    """ISO 639-1, or a word for what cannot be told."""
+    return detect_language(text) or "too short to tell"
+
+
+def _interval(hits: Sequence[bool]) -> tuple[float, float]:
+    return wilson(sum(hits), len(hits)) or (0.0, 1.0)
 
 
 def calibration_error(read: Sequence[tuple[float, bool]]) -> float:

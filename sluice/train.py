@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
+from evals.train.confusion import draw_confusion
 from evals.train.gate import train_gate
 from evals.train.policy import policy_for
-from evals.train.router import train_router
+from evals.train.router import RouterReport, read_corrections, train_router
 from infra.wiring import POLICY, embedder_of
 from sluice.suite import open_suite
 from sluice.terminal import USAGE, AsJson, commands, console, fail, print_json, read_settings, run, stderr
@@ -18,27 +20,35 @@ from sluice.terminal import USAGE, AsJson, commands, console, fail, print_json, 
 app = commands("Fit the trained parts on labelled tickets, on the training half of the customers.")
 
 SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite folder, or `shop`.")]
+Corrections = Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="Topics that people have put right.")]
 Out = Annotated[Path | None, typer.Option(help="Where to write. Default: the trained parts' folder of the settings.")]
 
 
 @app.command()
-def router(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
-    """Train the intent classifier; prints cross-validated figures.
+def router(suite: SuiteName, out: Out = None, corrections: Corrections = None, as_json: AsJson = False) -> None:
+    """Train the intent classifier; prints cross-validated figures and draws what is taken for what.
+
+    Agents' corrections are lines of {"text": ..., "intent": ...}; the last word on a text counts.
 
     Examples:
 
       sluice train router shop
 
       sluice train router ../shared/evaldata/thunderbird --out var/models/thunderbird
+
+      sluice train router shop --corrections corrections.jsonl
     """
     settings = read_settings()
     embedder, today = embedder_of(settings), datetime.now(UTC).date()
     folder = _folder(out or settings.artefacts)
     try:
-        report = run(train_router(open_suite(suite), folder, embedder, progress=stderr.print, on=today))
-    except ValueError as error:
+        told = read_corrections(corrections) if corrections else ()
+        opened = open_suite(suite)
+        report = run(train_router(opened, folder, embedder, progress=stderr.print, on=today, corrections=told))
+    except (ValueError, OSError) as error:
         fail(str(error), USAGE)
     _show(report, report.summary(), as_json)
+    _draw(report, folder / "router.svg")
 
 
 @app.command()
@@ -82,6 +92,15 @@ def policy(suite: SuiteName) -> None:
             fail(str(error), USAGE)
     proposed = policy_for(opened, report.predicted, POLICY.read_text(encoding="utf-8"))
     console.print(proposed, markup=False, highlight=False, soft_wrap=True)
+
+
+def _draw(report: RouterReport, path: Path) -> None:
+    if find_spec("matplotlib") is None:
+        stderr.print(f"no {path.name}: the picture needs matplotlib, of requirements-dev.lock")
+        return
+    title = f"{report.suite}: {report.examples} texts, {report.folds}-fold cross-validation"
+    draw_confusion(report.confusion, path, title)
+    stderr.print(f"wrote {path}")
 
 
 def _folder(path: Path) -> Path:

@@ -12,14 +12,16 @@ import numpy as np
 import scipy
 import sklearn
 from numpy.typing import NDArray
+from pydantic import Field, ValidationError
 from scipy.optimize import minimize_scalar
 from scipy.sparse import hstack
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from evals.dataset import OUT_OF_SCOPE, Halves, LabelledTicket, Suite, halves
-from evals.router import calibration_error, precise_from
+from evals.dataset import OUT_OF_SCOPE, Halves, LabelledTicket, Suite, SuiteError, halves
+from evals.router import Part, calibration_error, language_of, parted, precise_from
+from evals.scorers import wilson
 from evals.train.ridge import EVEN, HALF, WIDTH, Features, Ridge, Rows, explicit, featured, fit
 from infra.knowledge import read_articles
 from infra.models.classifier import (
@@ -36,6 +38,7 @@ from infra.models.classifier import (
     vectorizers,
 )
 from processors.ports import Embedder
+from schemas.event import Value
 
 FOLDS = 5
 FOLDS_OF_MANY = 3  # where an intent has plenty of examples, five take long and say no more
@@ -44,6 +47,7 @@ FOLD_LIMIT = 6000  # texts a model of the cross-validation is fitted on
 MIN_EXAMPLES = 2  # a rarer intent cannot be learnt
 FEW = 30  # examples an intent; with fewer, intents are weighted equally
 ALIKE = 0.65  # cosine from which two texts of an intent are paraphrases of each other
+CORRECTED = "correction:"  # how the ids of corrections begin
 STRANGE = 4  # an intent in so many is left out of a fold's training, and stands for what is out of scope
 MIN_OUTSIDE = 8  # labelled texts out of scope needed to learn what that looks like
 SECTION_CHARACTERS = 600
@@ -61,6 +65,31 @@ class Example:
     intent: str
     group: str
     articles: tuple[str, ...] = ()  # cited by its label
+    channel: str = "api"
+
+
+class Correction(Value):
+    """A text whose topic a person has put right (a line of `sluice train router --corrections`)."""
+
+    text: str = Field(min_length=1)
+    intent: str = Field(min_length=1, max_length=80)
+
+
+def read_corrections(path: Path) -> tuple[Correction, ...]:
+    """The corrections of a JSON-lines file; further fields of a line are ignored.
+
+    Raises:
+        SuiteError: a line is no correction.
+        OSError: there is no such file.
+    """
+    found: list[Correction] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip():
+            try:
+                found.append(Correction.model_validate_json(line))
+            except ValidationError as error:
+                raise SuiteError(f"{path}:{number}: {error.errors()[0]['msg']}") from None
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -80,11 +109,13 @@ class RouterReport:
     suite: str
     split: str  # the rule that parted train from held-out
     examples: int
+    corrections: int  # of them, by people
     intents: int
     dropped: tuple[str, ...]  # intents with too few examples
     sections: int  # of the help centre, used as further examples
     folds: int
     accuracy: float
+    accuracy_interval: tuple[float, float]  # 95 %
     accuracy_in_scope: float
     accuracy_hard: float  # in scope, with paraphrases held out together
     accuracy_dense: float  # by the part that rests on MiniLM
@@ -97,25 +128,41 @@ class RouterReport:
     scope_auroc: float | None  # None without labels out of scope
     scope_auroc_hard: float | None  # of intents left out of the training, by the confidence
     per_intent: tuple[IntentScore, ...]
+    by_channel: tuple[Part, ...]
+    by_language: tuple[Part, ...]
+    confusion: Mapping[str, Mapping[str, int]]  # labelled intent → named intent → examples, without the zeros
     predicted: Mapping[str, str]  # train ticket to intent, each by a model that has not seen it
     version: str = ""  # SHA-256 of the arrays
 
     def summary(self) -> dict[str, Any]:
         """The figures for a provenance file or a table: all but the single predictions."""
-        return {name: value for name, value in asdict(self).items() if name not in ("predicted", "version")}
+        left_out = ("predicted", "version", "confusion")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     def __str__(self) -> str:
         """The figures in lines, intents with the weakest recall first."""
+        low, high = self.accuracy_interval
         scope = "not measured: no labels out of scope" if self.scope_auroc is None else f"AUROC {self.scope_auroc:.3f}"
+        strange = "not measured" if self.scope_auroc_hard is None else f"AUROC {self.scope_auroc_hard:.3f}"
+        sure = "no confidence" if self.precise_from is None else f"a confidence of {self.precise_from:.3f}"
         rows = sorted(self.per_intent, key=lambda row: (row.recall, row.intent))
         return "\n".join(
             (
-                f"{self.suite}: {self.examples} texts, {self.intents} intents; trained on {self.split}",
-                f"accuracy {self.accuracy:.3f} by {self.folds}-fold cross-validation over customers "
-                f"(MiniLM {self.accuracy_dense:.3f}, TF-IDF {self.accuracy_sparse:.3f})",
-                f"both agree on {self.agreement:.0%}, and are then right in {self.accuracy_agreed:.0%}",
+                f"{self.suite}: {self.examples} texts ({self.corrections} corrections), {self.intents} intents; "
+                f"trained on {self.split}",
+                f"accuracy {self.accuracy:.3f} [{low:.3f}, {high:.3f}], in scope {self.accuracy_in_scope:.3f}, by "
+                f"{self.folds}-fold cross-validation over customers, {FOLD_LIMIT} texts a model at most",
+                f"by MiniLM's part {self.accuracy_dense:.3f}, by that of words and letters {self.accuracy_sparse:.3f}; "
+                f"they agree on {self.agreement:.0%}, and are then right in {self.accuracy_agreed:.0%}",
                 f"calibration error {self.ece:.3f} after temperature {self.temperature:.2f}",
                 f"out of scope {scope}",
+                f"as hard as life (paraphrases held out together, topics left out): accuracy in scope "
+                f"{self.accuracy_hard:.3f}, topics left out {strange}, nine in ten right from {sure}",
+                *(
+                    f"  {row.accuracy:5.0%} [{row.low:.0%}, {row.high:.0%}] of {row.n:5} {kind} {row.name}"
+                    for kind, parts in (("channel", self.by_channel), ("language", self.by_language))
+                    for row in parts
+                ),
                 *(f"too few examples: {intent}" for intent in self.dropped),
                 *(
                     f"  {row.recall:5.0%} of {row.examples:4} found, {row.precision:5.0%} right  {row.intent}"
@@ -144,19 +191,25 @@ class _Data:
 
 
 async def train_router(
-    suite: Suite, out_dir: Path, embedder: Embedder, *, progress: Progress, on: date, limit: int = LIMIT
+    suite: Suite,
+    out_dir: Path,
+    embedder: Embedder,
+    *,
+    progress: Progress,
+    on: date,
+    corrections: Sequence[Correction] = (),
 ) -> RouterReport:
     """Fit on the train half, save `router.npz` and `router.json` under `out_dir`, and report by cross-validation.
 
     Sections of the help centre and the names of the intents are further examples: a section belongs to the intent whose
-    labelled tickets cite its article most.
+    labelled tickets cite its article most. A correction takes the place of what else is said of the same text.
 
     Raises:
         ValueError: the train half has fewer than two intents with enough examples.
     """
     parts = halves(suite)
-    everything = _examples(parts)
-    examples, dropped = _enough(_capped(everything, limit))
+    everything = _corrected(_examples(parts), corrections)
+    examples, dropped = _enough(_capped(everything, LIMIT))
     progress(f"{len(examples)} texts, {len({example.intent for example in examples})} intents")
     texts = _further(suite, sorted({example.intent for example in examples}))
     unlabelled = [ticket for ticket in parts.train if not ticket.intent_label]
@@ -191,7 +244,14 @@ def _examples(parts: Halves) -> list[Example]:
 def _of_ticket(ticket: LabelledTicket) -> Example:
     intent = OUT_OF_SCOPE if ticket.out_of_scope else str(ticket.intent_label)
     articles = tuple(source.article_id for source in ticket.expected_sources if source.role == "answer")
-    return Example(ticket.id, tidy(ticket.text), intent, ticket.group, articles)
+    return Example(ticket.id, tidy(ticket.text), intent, ticket.group, articles, ticket.channel)
+
+
+def _corrected(examples: Sequence[Example], corrections: Sequence[Correction]) -> list[Example]:
+    last = {tidy(row.text).casefold(): row for row in corrections}
+    kept = [example for example in examples if example.text.casefold() not in last]
+    by_people = (Example(f"{CORRECTED}{text}", tidy(row.text), row.intent, text) for text, row in last.items())
+    return [*kept, *by_people]
 
 
 def _capped(examples: Sequence[Example], limit: int) -> list[Example]:
@@ -474,11 +534,13 @@ def _report(suite: Suite, parts: Halves, data: _Data, measured: _Measured, guess
         suite=suite.name,
         split=parts.rule,
         examples=len(data.examples),
+        corrections=sum(example.id.startswith(CORRECTED) for example in data.examples),
         intents=len(data.intents),
         dropped=measured.dropped,
         sections=sum(article is not None for article in data.extra_articles) // 2,
         folds=_fold_count(data),
         accuracy=float(right.mean()),
+        accuracy_interval=wilson(int(right.sum()), len(right)) or (0.0, 1.0),
         accuracy_in_scope=float(right[inside].mean()),
         accuracy_hard=measured.hard.accuracy,
         accuracy_dense=float(_best(out.dense, data)[1].mean()),
@@ -491,6 +553,9 @@ def _report(suite: Suite, parts: Halves, data: _Data, measured: _Measured, guess
         scope_auroc=_auroc(in_scope, inside),
         scope_auroc_hard=measured.hard.scope_auroc,
         per_intent=tuple(_score(str(intent), best, data.labels) for intent in data.intents),
+        by_channel=parted((row.channel, bool(hit)) for row, hit in zip(data.examples, right, strict=True)),
+        by_language=parted((language_of(row.text), bool(hit)) for row, hit in zip(data.examples, right, strict=True)),
+        confusion=_confusion(data.labels, best),
         predicted={**{row.id: str(intent) for row, intent in zip(data.examples, best, strict=True)}, **guessed},
     )
 
@@ -498,6 +563,13 @@ def _report(suite: Suite, parts: Halves, data: _Data, measured: _Measured, guess
 def _best(scores: Matrix, data: _Data) -> tuple[Labels, NDArray[np.bool_]]:
     best: Labels = data.intents[scores.argmax(axis=1)]
     return best, best == data.labels
+
+
+def _confusion(labels: Labels, best: Labels) -> dict[str, dict[str, int]]:
+    cells: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (label, named), count in sorted(Counter(zip(map(str, labels), map(str, best), strict=True)).items()):
+        cells[label][named] = count
+    return dict(cells)
 
 
 def _auroc(in_scope: Matrix, inside: NDArray[np.bool_]) -> float | None:
