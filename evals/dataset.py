@@ -211,10 +211,12 @@ def split_of(file: Path) -> str:
 
 
 def judged_on(suite: Suite, file: Path) -> Suite:
-    """The suite with the tickets of another file as its test half; its train half stays, and is else all other labels.
+    """The suite with the tickets of another file to judge, and parts trained as for its own held-out half.
 
-    Labels may be missing there, and what only the suite's own folder can hold. A customer or ticket of the file is not
-    trained on, so that a part of the dev tickets may be given too.
+    So what was trained and certified on the suite is what is judged. A suite without a help centre has nothing to
+    certify, and its router is trained on all its labels. Labels may be missing in the file, and what only the suite's
+    own folder can hold. A customer or ticket of the file is not trained on, so that a part of the dev tickets may be
+    given too: parts are then trained anew, beside the others.
 
     Raises:
         SuiteError: a row is malformed, or an id stands there twice.
@@ -224,12 +226,19 @@ def judged_on(suite: Suite, file: Path) -> Suite:
     twice = [found for found, count in Counter(row.id for row in rows).items() if count > 1]
     if twice or not rows:
         raise SuiteError(f"{file}: {f'the id {twice[0]} is there twice' if twice else 'no row'}")
+    usual = halves(suite if suite.articles else _all_but_test(suite))
     known = {row.id for row in rows} | {row.group for row in rows}
-    everything = tuple(t for name in sorted(suite.tickets) for t in suite.tickets[name] if name != "test")
-    others = suite.tickets.get("train", everything)
+    others = tuple(ticket for ticket in usual.train if ticket not in suite.extra)
     train = tuple(ticket for ticket in others if ticket.id not in known and ticket.group not in known)
-    variant = "" if train == suite.tickets.get("train") else "all-but-tickets"
-    return replace(suite, tickets={"train": train, "test": rows}, variant=variant)
+    same = train == others and (suite.articles or "train" in suite.tickets)
+    variant = "" if same else "for-tickets"
+    return replace(suite, tickets={"train": train, "test": rows}, intents=usual.intents, variant=variant)
+
+
+def _all_but_test(suite: Suite) -> Suite:
+    """The suite with all its labelled tickets in the train half."""
+    everything = tuple(t for name in sorted(suite.tickets) for t in suite.tickets[name] if name != "test")
+    return replace(suite, tickets={"train": suite.tickets.get("train", everything)})
 
 
 def _completed(row: Row, name: str) -> Row:
@@ -238,11 +247,13 @@ def _completed(row: Row, name: str) -> Row:
 
 
 def halves(suite: Suite, seed: int = 0) -> Halves:
-    """Train and held-out tickets: by the suite's own files `train` (else all of dev) and `test` where it has a test
-    half, else the dev tickets by customer."""
-    dev = [ticket for name in sorted(suite.tickets) if name.startswith("dev") for ticket in suite.tickets[name]]
-    if "train" in suite.tickets or "test" in suite.tickets:
-        train, held_out = suite.tickets.get("train", tuple(dev)), suite.tickets.get("test", ())
+    """Train and held-out tickets: `train` and `test` where the suite has `train`, else the dev tickets by customer.
+
+    A suite without a help centre, which has nothing to certify, is trained on all of dev where it has `test`.
+    """
+    dev = tuple(ticket for name in sorted(suite.tickets) if name.startswith("dev") for ticket in suite.tickets[name])
+    if "train" in suite.tickets or ("test" in suite.tickets and not suite.articles):
+        train, held_out = suite.tickets.get("train", dev), suite.tickets.get("test", ())
         rule = "the suite's own halves"
     else:
         train, held_out = split_by_customer(dev, seed)

@@ -22,6 +22,7 @@ from evals.measures import Beside
 from evals.outcome import Provenance, report
 from evals.page import Against, render
 from evals.prediction import Prediction
+from evals.records import questions
 from evals.resume import Manifest, OtherRun, Rows
 from evals.task import Answering, Entrance, Pipeline, Until, run
 from infra.knowledge import read_articles
@@ -67,7 +68,11 @@ def evaluate(
         Path | None, typer.Option(help="Other tickets (JSONL, labels may be missing) for the suite's help centre.")
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Which tickets_<split>.jsonl, or `held-out`: what nothing was trained on.")
+        str,
+        typer.Option(
+            help="Which tickets_<split>.jsonl; `held-out`: what nothing was trained on; `records`: questions made of "
+            "the customers' orders."
+        ),
     ] = HELD_OUT,
     stage: Annotated[Until, typer.Option(help="The last stage to run.")] = "gate",
     role: Annotated[
@@ -83,9 +88,9 @@ def evaluate(
 ) -> None:
     """Run a suite's tickets through the same processors and adapters as the workers, without Kafka.
 
-    Trained parts are fitted on the training half of the customers first, unless that was done; with --tickets, on all
-    labelled tickets of the suite but those. Nothing is sent: the switch counts as armed, the helpdesk is in memory. A
-    run that was cut off goes on where it was. A suite without articles is run through the router only.
+    Trained parts are fitted on the training half of the customers first, unless that was done. Nothing is sent: the
+    switch counts as armed, the helpdesk is in memory. A run that was cut off goes on where it was. A suite without
+    articles is run through the router only.
 
     Examples:
 
@@ -97,13 +102,13 @@ def evaluate(
     """
     settings = _with_roles(read_settings(), role or [])
     usable(settings)
-    opened = open_suite(suite)
+    read = open_suite(suite)
     try:
-        opened = judged_on(opened, tickets) if tickets else opened
-        chosen = halves(opened).held_out if tickets or split == HELD_OUT else opened.split(split)
+        read = judged_on(read, tickets) if tickets else read
+        chosen = _chosen(read, HELD_OUT if tickets else split)
     except SuiteError as error:
         fail(str(error), USAGE)
-    order = Order(opened, chosen[:limit], tickets.name if tickets else split, _last(opened, stage), out)
+    order = Order(read, chosen[:limit], tickets.name if tickets else split, _last(read, stage), out)
     if fresh:
         (out / "predictions.jsonl").unlink(missing_ok=True)
     try:
@@ -119,7 +124,22 @@ def evaluate(
         stderr.print(f"wrote {out / 'predictions.jsonl'}, {out / 'report.json'} and {out / 'report.html'}")
     missed = [finding["name"] for finding in found["bars"] if finding["verdict"] != "ok"]
     if gate and missed:
-        fail(f"{opened.name}: the gate stays shut for {', '.join(missed)}")
+        fail(f"{read.name}: the gate stays shut for {', '.join(missed)}")
+
+
+def _chosen(suite: Suite, split: str) -> tuple[LabelledTicket, ...]:
+    """The tickets to run.
+
+    Raises:
+        SuiteError: there are none.
+    """
+    if split == HELD_OUT:
+        chosen = halves(suite).held_out
+    else:
+        chosen = questions(suite.customers, seen=False) if split == "records" else suite.split(split)
+    if not chosen:
+        raise SuiteError(f"{suite.path}: no ticket is {split}; give --split or --tickets")
+    return chosen
 
 
 def _with_roles(settings: Settings, roles: list[str]) -> Settings:

@@ -11,6 +11,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from evals.dataset import Halves, Suite, SuiteError, halves, load_suite
+from evals.teach import taught
 from infra.embeddings.remembered import Remembered
 from infra.knowledge import read_articles
 from infra.postgres.ingest import Retire, ingest, load_customers
@@ -24,8 +25,10 @@ SHOP = "shop"
 TRAINS = (  # the code that what is trained depends on, beside the processors
     "evals/train",
     "evals/dataset.py",
+    "evals/records.py",
     "evals/router.py",
     "evals/scorers.py",
+    "evals/teach.py",
     "infra/models",
     "infra/embeddings",
     "processors",
@@ -50,7 +53,7 @@ def open_suite(name: str, unread: Collection[str] = ()) -> Suite:
     """A suite by its folder, or by its name among the project's own; the files of the splits `unread` stay shut."""
     path = Path(name)
     try:
-        return load_suite(path if path.exists() or not (DATASETS / name).is_dir() else DATASETS / name, unread)
+        return taught(load_suite(path if path.exists() or not (DATASETS / name).is_dir() else DATASETS / name, unread))
     except (SuiteError, OSError) as error:
         known = "" if path.exists() else f"; known by name: {', '.join(_known())}, else give a folder"
         fail(f"{error}{known}", USAGE)

@@ -254,6 +254,17 @@ def test_the_suites_own_test_tickets_leave_all_of_dev_to_train_on(tmp_path: Path
     assert (len(parted.train), len(parted.held_out)) == (9, 9)
 
 
+def test_what_is_trained_does_not_change_with_the_tickets_judged(tmp_path: Path) -> None:
+    written(tmp_path, "articles.jsonl", {"id": "a", "title": "A", "sections": []})
+    suite = load_suite(
+        written(tmp_path, "tickets_dev.jsonl", *({**ROW, "id": f"t{n}", "customer_id": f"c{n}"} for n in range(9)))
+    )
+    written(tmp_path, "new.jsonl", {"id": "new", "body": "x"})
+    judged = judged_on(suite, tmp_path / "new.jsonl")
+    assert halves(judged).train == halves(suite).train
+    assert judged.variant == ""
+
+
 def test_a_subject_that_only_repeats_the_body_is_read_once() -> None:
     assert LabelledTicket(id="t", subject="Where is my", body="Where is my order?", proved=False).text == (
         "Where is my order?"
