@@ -22,9 +22,10 @@ from infra.postgres.local import PostgresFailed
 from infra.settings import Settings
 from infra.wiring import POLICY, Adapters
 from processors.certificate import Certification, fewest, fingerprint, issue
+from sluice.certificate import state_of
 from sluice.eval import Order, commit, manifest_of, opened, predict
 from sluice.reach import usable
-from sluice.suite import Prepared, open_suite
+from sluice.suite import DATASETS, Prepared, Say, open_suite, with_suite
 from sluice.terminal import DOWN, USAGE, WRONG, AsJson, console, fail, print_json, read_settings, stderr
 from sluice.terminal import run as run_async
 
@@ -129,8 +130,6 @@ def _open(
 
 def _unread(name: str, tune: str | None, certify_on: str | None) -> tuple[str, ...]:
     """The test split, where the suite's other files say without it what is trained on."""
-    from sluice.suite import DATASETS
-
     folder = Path(name) if Path(name).exists() else DATASETS / name
     alone = list(folder.glob("tickets_train*.jsonl")) and not list(folder.glob("intents_*.jsonl"))
     return ("test",) if alone and "test" not in (tune, certify_on) else ()
@@ -194,6 +193,28 @@ def _rows(order: Order, prepared: Prepared, adapters: Adapters) -> Rows:
 
 def _judged(tickets: Sequence[LabelledTicket], rows: Mapping[str, Prediction]) -> list[Judged]:
     return judged([(rows[ticket.id], ticket) for ticket in tickets])
+
+
+async def certify_deployed(suite: Suite, settings: Settings, deployed: Prepared, say: Say) -> None:
+    """Issue a suite with splits of its own the certificate on what is deployed, unless one is in force.
+
+    Raises:
+        PostgresFailed: no database can be started.
+    """
+    if not {TUNE, CERTIFY} <= set(suite.tickets):
+        say(f"{suite.name} has no tune and certify splits, so no certificate: answers are drafted, none is sent")
+        return
+    in_force = state_of(with_suite(settings, suite, deployed))
+    if in_force.verdict == "ok":
+        say(f"certificate: {in_force.detail}")
+        return
+    tune, holdout = suite.split(TUNE), suite.split(CERTIFY)
+    say(f"certifying on {len(holdout)} labelled tickets, at most {RISK:.1%} bad")
+    asked = Asked(suite, tune, holdout, f"{TUNE}, {CERTIFY}", (Promise(RISK),), DELTA, None, deployed)
+    found = conclude(asked, await judge(asked, settings))
+    say("\n".join(line for proof in found.certifying.proofs for line in _lines(proof)))
+    if found.certification is None:
+        say("no certificate: answers are drafted, none is sent by itself")
 
 
 # -- the certificate

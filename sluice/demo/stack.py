@@ -15,6 +15,7 @@ from infra.wiring import embedder_of
 from processors.errors import DependencyDown
 from processors.switch import Board
 from schemas.control import Scope, SwitchState
+from sluice.certify import certify_deployed
 from sluice.demo.own import ACTOR, channel_secrets, check_ours, own_environ
 from sluice.keys import ensure_keys
 from sluice.reach import brokers_of, usable
@@ -77,6 +78,7 @@ def running(settings: Settings, suite: Suite, say: Say) -> Iterator[Stack]:
         # One cache for all demos: the embedding graph is the same.
         embedder = embedder_of(settings, threads=os.cpu_count() or 1)
         prepared = run_async(_prepare(suite, settings, services, embedder, say))
+        run_async(certify_deployed(suite, settings, prepared, say))
         os.environ |= {"SLUICE_MODELS_DIR": str(prepared.models_dir), "SLUICE_POLICY": str(prepared.policy)}
         if services.kafka.kind == "memory":
             os.environ["KAFKA_BOOTSTRAP_SERVERS"] = services.kafka.bootstrap
