@@ -1,7 +1,5 @@
 """Bands that people give their own tickets: kept answer by answer, compared, and summed up to a ceiling."""
 
-import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from evals.dataset import LabelledTicket, Turn
+from evals.kept import keep_row, read_kept
 from evals.scorers import wilson
 from infra.rows import UnreadableFile, read_rows
 from schemas.event import Aware, Value
@@ -109,12 +108,10 @@ class LabelFile:
         """
         self.path = path
         self.labeller = labeller
-        self.given = {row.id: row for row in read_labels(path)} if path.is_file() else {}
+        self.given = {row.id: row for row in read_labels(path)}
         others = {row.labeller for row in self.given.values()} - {labeller}
         if others:
             raise LabelError(f"{path}: holds labels of {min(others)}: choose another name or folder")
-        if path.is_file():
-            _end_line(path)
 
     def of(self, ticket: LabelledTicket) -> Choice | None:
         """What was said of a ticket as it is; None where nothing was, or its text has changed since."""
@@ -123,38 +120,20 @@ class LabelFile:
 
     def add(self, row: Given) -> None:
         """Keep an answer."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(row.model_dump_json() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        keep_row(self.path, row)
         self.given[row.id] = row
 
 
 def read_labels(path: Path) -> list[Given]:
-    """The last answer on each ticket, in the order of the first; a line that was cut off at the end is left out.
+    """The last answer on each ticket, in the order of the first.
 
     Raises:
-        LabelError: another line is no label.
+        LabelError: a line is no label.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    found: dict[str, Given] = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            row = Given.model_validate(json.loads(line)) if line.strip() else None
-        except (json.JSONDecodeError, ValidationError):
-            if number == len(lines):
-                break
-            raise LabelError(f"{path}:{number}: not a label") from None
-        if row is not None:
-            found[row.id] = row
-    return list(found.values())
-
-
-def _end_line(path: Path) -> None:
-    """Cut off what was being written when a session broke off."""
-    raw = path.read_bytes()
-    path.write_bytes(raw[: raw.rfind(b"\n") + 1])
+    try:
+        return list({row.id: row for row in read_kept(path, Given)}.values())
+    except ValueError as error:
+        raise LabelError(str(error)) from None
 
 
 def _rows(file: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:

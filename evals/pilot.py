@@ -26,7 +26,7 @@ from processors.ports import Handled
 from processors.queue import Fault, case_of
 from processors.sentences import stems
 from schemas.gate import Disposition, TicketEscalated
-from schemas.outcome import Outcome
+from schemas.outcome import Outcome, TicketSettled
 from schemas.router import Band
 
 NEW_WORDS = 3  # content words that an added sentence brings, from which it says something new
@@ -91,7 +91,7 @@ def row_of(handled: Handled, policy: Policy) -> Row | None:
     return Row(
         intent=intent,
         week=f"{year}-W{week:02}",
-        ending=_ending(act.outcome, draft, act.text or "", act.reason),
+        ending=ending_of(act, draft),
         fault=_said(act.reason) or Fault.OTHER if act.outcome is Outcome.REJECTED else None,
         ready=_ready(case.event, intent, policy),
     )
@@ -103,12 +103,14 @@ def _ready(event: TicketEscalated, intent: str, policy: Policy) -> bool:
     return end_of(event, policy, opened).disposition is Disposition.AUTO
 
 
-def _ending(outcome: Outcome, draft: str, text: str, reason: str | None) -> Ending:
-    if outcome is Outcome.REJECTED:
+def ending_of(act: TicketSettled, draft: str) -> Ending:
+    """What an act made of a draft."""
+    text = act.text or ""
+    if act.outcome is Outcome.REJECTED:
         return Ending.REJECTED
-    if outcome is Outcome.APPROVED or text.split() == draft.split():
+    if act.outcome is Outcome.APPROVED or text.split() == draft.split():
         return Ending.UNCHANGED
-    fault = _said(reason)
+    fault = _said(act.reason)
     return BY_FAULT[fault] if fault else edit_class(draft, text)
 
 

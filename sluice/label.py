@@ -227,6 +227,8 @@ def _as_json(share: Share) -> dict[str, Any]:
 def _compare(files: Sequence[Path], as_json: bool) -> None:
     if len(files) != 2:
         fail("--agreement takes two files of labels", USAGE)
+    if missing := [file for file in files if not file.is_file()]:
+        fail(f"{missing[0]}: no such file", USAGE)
     found = agreement(read_labels(files[0]), read_labels(files[1]))
     if as_json:
         print_json(_agreement_json(found))

@@ -1,6 +1,6 @@
 """`sluice pilot`: what people did with the drafts, and which topics have earned to be answered without them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -109,15 +109,17 @@ async def _found(settings: Settings, policy: Policy, window: Days) -> _Found:
         queue = adapters.people.queue
         waiting = sum(count.items for count in (await queue.stats()).counts if count.kind is ItemKind.SUGGEST)
         rows: list[Row] = []
-        page: Sequence[Handled] = await _page(queue, window, 0)
-        while page:
+        async for page in read_pages(queue, window):
             rows += read(page, policy)
-            page = await _page(queue, window, page[-1].act_id)
         return _Found(rows, waiting)
 
 
-async def _page(queue: Queue, window: Days, after: int) -> Sequence[Handled]:
-    return await queue.handled(window.since, window.until, after=after)
+async def read_pages(queue: Queue, window: Days) -> AsyncIterator[Sequence[Handled]]:
+    """What people did with drafts, page by page."""
+    page: Sequence[Handled] = await queue.handled(window.since, window.until)
+    while page:
+        yield page
+        page = await queue.handled(window.since, window.until, after=page[-1].act_id)
 
 
 # -- showing
