@@ -1,7 +1,7 @@
 # Sluice: `make demo` shows it, `make test` proves it. Everything is installed into .venv and kept in var.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check chaos hostile lint lock vllm up down clean help kafka browser setup
+.PHONY: demo test check eval eval-real chaos hostile lint lock vllm up down clean help kafka browser setup
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,6 +10,11 @@ DEMO := $(VENV)/demo.stamp
 DEV := $(VENV)/dev.stamp
 LOCKS := requirements-bootstrap.lock requirements.lock requirements-dev.lock
 CODE := schemas processors infra streams evals loadtest sluice
+
+# Real data that may not be given away, and what of it `make eval-real` judges.
+EVALDATA ?= ../shared/evaldata
+REAL := thunderbird mtrag tau_retail tau_retail/records tau_bank tau_airline intents/hint3_curekart \
+	intents/hint3_powerplay11 intents/hint3_sofmattress intents/banking77 intents/clinc150
 
 # Compiled modules are kept, also where the environment (many container images) says not to: without them each process
 # compiles two thousand, and starts four seconds later.
@@ -37,6 +42,17 @@ lint: $(DEV)
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy $(CODE:%=-p %)
 	@$(BIN)/lint-imports --no-logo
+
+eval: $(DEMO) ## Judge the shop's answers against their bars, evals/bars.toml: under two minutes
+	@$(BIN)/sluice eval shop --split test --gate --out var/eval/shop
+
+eval-real: $(DEMO) ## The same with real data, where it is there (EVALDATA=DIR)
+	@missed=; for suite in $(REAL); do \
+		case $$suite in */records) folder=$${suite%/records} split=records ;; *) folder=$$suite split=held-out ;; esac; \
+		if [ -e $(EVALDATA)/$$folder ] || [ -e $(EVALDATA)/$${folder}_dev.jsonl ]; then \
+			$(BIN)/sluice eval $(EVALDATA)/$$folder --split $$split --gate --out var/eval/$$suite || missed="$$missed $$suite"; \
+		else echo "$(EVALDATA)/$$folder is not there: left out"; fi; \
+	done; if [ -n "$$missed" ]; then echo "short of their bars:$$missed"; exit 1; fi
 
 chaos: $(DEMO) kafka ## Break everything by a seed and judge what held (SEED=n MINUTES=m FAULT=name)
 	@$(BIN)/sluice chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULT),--fault $(FAULT))
@@ -67,7 +83,7 @@ clean: down ## Remove the environment and everything Sluice keeps in var
 	@rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 help: ## Show this
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 17
 
 # -- set-up
 
