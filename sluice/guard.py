@@ -11,6 +11,11 @@ from streams.guard import scopes_in_words
 app = commands("The live guard: it stops an intent, or everything, when audits say that too many answers are bad.")
 
 
+@app.callback()
+def about() -> None:
+    """Keep the command's name, which Typer drops where it is the only one."""
+
+
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show every scope with the answers judged, how many were bad, and the evidence: it warns at 100, trips at 10000.
