@@ -46,7 +46,7 @@ _ENGLISH = frozenset(  # words that few other languages write alike
     where's how which who why can could would will for with and not does did been be from at by or if i'm i've i'd
     i'll there they them their please was want need back still any up out about do don't u ur im ive my mine got get
     just but for order refund status parcel am late day days last night week weeks today tomorrow yesterday two one
-    after before since""".split()  # noqa: SIM905 - reads as words
+    after before since only eta""".split()  # noqa: SIM905 - reads as words
 )
 _ALARM = re.compile(  # what no aside speaks of without a reason
     r"\b(?:you|your|yours|u|ur|wrenfield|will|gonna|going to|shall|'ll|want|need|demand|expect|must|have to|can'?t"
@@ -78,8 +78,8 @@ def is_aside(text: str) -> bool:
 
 
 def is_english(text: str) -> bool:
-    """Whether a few words look English: too short a text to detect its language by statistics."""
-    words = re.findall(r"[^\W\d_][\w']*", fold(text))
+    """Whether a few words look English: too short a text to detect its language by statistics. Codes are no words."""
+    words = re.findall(r"(?<![\w'])[^\W\d_]+(?:'[^\W\d_]+)*(?![\w'])", fold(text))
     return (len(words) < 3 and text.isascii()) or any(word in _ENGLISH for word in words)
 
 

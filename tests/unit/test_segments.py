@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from processors.policy import Policy
 from processors.ports import Classification
 from processors.router import MAX_PARTS, route
-from processors.segments import clauses, is_aside, segments
+from processors.segments import clauses, is_aside, is_english, segments
 from schemas.ingress import Channel, TicketReceived
 from schemas.router import Admission, Band, Route
 
@@ -144,3 +144,17 @@ async def test_the_subject_is_a_part_too() -> None:
 async def test_a_message_of_very_many_parts_is_read_by_a_person() -> None:
     body = " ".join(f"Express number {number} is fine." for number in range(MAX_PARTS + 1))
     assert (await routed(body)).rule == "many_parts"
+
+
+@pytest.mark.parametrize(
+    ("text", "english"),
+    [
+        ("W33074 label created only.", True),
+        ("R879 payout date?", True),  # a code is no word, and of two words nothing can be said
+        ("W33220 sheets & poles eta?", True),
+        ("W33220 mijn pakket kwijt", False),
+        ("R879 übertragen", False),
+    ],
+)
+def test_codes_do_not_make_a_few_words_look_foreign(text: str, english: bool) -> None:
+    assert is_english(text) is english
