@@ -95,7 +95,10 @@ class Adapters:
     role was opened.
     """
 
-    def __init__(self, settings: Settings, pools: Mapping[DatabaseRole, Pool]) -> None:
+    def __init__(
+        self, settings: Settings, pools: Mapping[DatabaseRole, Pool], embedder: Remembered | None = None
+    ) -> None:
+        """Take the settings and pools; an embedder that is there already is not loaded again."""
         self.settings = settings
         self.pools = pools
         self.clock: Clock = skewed(SystemClock(), settings.failpoint)
@@ -107,6 +110,8 @@ class Adapters:
         self.claim_lease = settings.claim_lease
         self.helpdesk_deadline = settings.helpdesk_deadline
         self.outside_channels = frozenset(settings.outside_channels)
+        if embedder is not None:
+            self.embedder = embedder
 
     @cached_property
     def policy(self) -> Policy:
