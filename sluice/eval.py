@@ -40,6 +40,7 @@ from sluice.terminal import run as run_async
 from streams.ingress.mail import mailbox_of
 
 HELD_OUT = "held-out"
+THREADS = 2  # texts that are embedded at a time
 ROLES = ("router", "commodity", "frontier")
 RUNS = (
     "evals/task.py",
@@ -185,15 +186,16 @@ async def opened(
 ) -> AsyncIterator[tuple[Prepared, Adapters]]:
     """The suite's trained parts, unless those that are deployed are given, and adapters on a database of its own."""
     order.out.mkdir(parents=True, exist_ok=True)
+    embedder = embedder_of(settings, threads=THREADS)
     async with AsyncExitStack() as closing:
         if order.until == "router":
-            prepared = await prepare(order.suite, settings, embedder_of(settings), stderr.print)
-            yield prepared, Adapters(with_suite(settings, order.suite, prepared), {})
+            prepared = await prepare(order.suite, settings, embedder, stderr.print)
+            yield prepared, Adapters(with_suite(settings, order.suite, prepared), {}, embedder)
             return
         url, base = await _stores(order.suite, settings, closing)
-        prepared = deployed or await prepare(order.suite, settings, base.embedder, stderr.print)
-        await load(order.suite, url, base.embedder, stderr.print)
-        yield prepared, Adapters(with_suite(settings, order.suite, prepared), base.pools)
+        prepared = deployed or await prepare(order.suite, settings, embedder, stderr.print)
+        await load(order.suite, url, embedder, stderr.print)
+        yield prepared, Adapters(with_suite(settings, order.suite, prepared), base.pools, embedder)
 
 
 def _beside(suite: Suite, prepared: Prepared) -> Beside:
