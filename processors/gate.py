@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from processors.loops import RULES, loops, own_words
+from processors.memory import line_of, recalled
 from processors.policy import Policy, RuleHit, amount_rule, hard_rule
 from processors.ports import Source, SwitchView, Verifier
 from processors.reply_window import within_window
@@ -19,6 +20,7 @@ from schemas.router import Band
 
 RECORD = "crm:"  # how the citation of a customer's record begins
 QUOTED = 280  # characters of the ticket in a summary
+REMEMBERED = 600  # characters of earlier tickets in it
 
 
 async def judge(drafted: ReplyDrafted, *, verifier: Verifier) -> tuple[SentenceCheck, ...]:
@@ -449,7 +451,8 @@ def leave(drafted: ReplyDrafted, decision: Decision, policy: Policy) -> ReplyApp
 
 def summary_of(drafted: ReplyDrafted, decision: Decision) -> str:
     """The ticket in a few plain lines: who wants what, what was found, and why a person is asked."""
-    return "\n".join((_who(drafted), _wants(drafted), _found(drafted.evidence), _why(decision)))
+    lines = (_who(drafted), _wants(drafted), _before(drafted), _found(drafted.evidence), _why(decision))
+    return "\n".join(line for line in lines if line)
 
 
 def _who(drafted: ReplyDrafted) -> str:
@@ -464,6 +467,12 @@ def _wants(drafted: ReplyDrafted) -> str:
     said = " ".join(f"{drafted.ticket.subject}: {text}".split()).removeprefix(": ")
     cut = said if len(said) <= QUOTED else f"{said[:QUOTED].rsplit(' ', 1)[0]} …"
     return f"Wants ({drafted.route.intent.replace('_', ' ')}): {cut}"
+
+
+def _before(drafted: ReplyDrafted) -> str:
+    """The proved customer's earlier tickets, newest last; nothing where there are none."""
+    lines = [line_of(ticket) for ticket in recalled(drafted.admission, REMEMBERED)]
+    return f"Earlier: {' | '.join(lines)}" if lines else ""
 
 
 def _found(evidence: Evidence) -> str:

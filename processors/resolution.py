@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from processors import templates
 from processors.errors import DependencyDown, ModelFailed, Retryable, TryLater
+from processors.memory import line_of, recalled
 from processors.ports import Completion, Ledger, LedgerEntry, LedgerHead, Model, Prompt, Shown, SwitchView
 from schemas.control import SwitchState
 from schemas.event import Stage
@@ -19,6 +20,7 @@ from schemas.router import Author, Band, Tier
 
 TRANSCRIPT_MESSAGES = 6  # the newest ones; more is rarely about the same question
 MAX_SENTENCES = 12
+EARLIER_FIELDS = ("received_at", "subject", "intent", "outcome", "answer")
 
 
 # -- what a model is shown, and what it answers
@@ -55,10 +57,11 @@ class ShownFact(_Payload):
 
 
 class DraftRequest(_Payload):
-    """The user message of a drafting call. `question` and `transcript` are a stranger's words."""
+    """The user message of a drafting call. `question`, `transcript` and `earlier` hold a stranger's words."""
 
     question: str
     transcript: tuple[ShownMessage, ...] = ()
+    earlier: tuple[str, ...] = ()  # this customer's tickets in other conversations, a line each, oldest first
     passages: tuple[ShownPassage, ...] = ()  # best first
     facts: tuple[ShownFact, ...] = ()
     language: str | None = None  # ISO 639-1
@@ -159,6 +162,7 @@ def request_of(found: EvidenceFound) -> DraftRequest:
             ShownMessage(author=message.author, text=message.text)
             for message in found.admission.transcript[-TRANSCRIPT_MESSAGES:]
         ),
+        earlier=tuple(map(line_of, recalled(found.admission))),
         passages=tuple(_shown_passage(passage) for passage in found.evidence.passages),
         facts=tuple(ShownFact(**fact.model_dump(), text=fact.text) for fact in found.evidence.facts),
         language=found.ticket.language,
@@ -242,12 +246,13 @@ def _entry(found: EvidenceFound, model: Model, prompt: PromptFile, shown: tuple[
 
 def _shown(found: EvidenceFound) -> tuple[Shown, ...]:
     """Every field of the request, by where it comes from."""
-    ticket = Shown("ticket", str(found.ticket.ticket_id), ("subject", "body", "language"))
+    own = Shown("ticket", str(found.ticket.ticket_id), ("subject", "body", "language"))
     messages = found.admission.transcript[-TRANSCRIPT_MESSAGES:]
     transcript = [Shown("transcript", found.ticket.conversation, tuple(m.at.isoformat() for m in messages))]
     return (
-        ticket,
+        own,
         *(transcript if messages else ()),
+        *(Shown("earlier", ticket.ticket_id, EARLIER_FIELDS) for ticket in recalled(found.admission)),
         *(Shown("passage", _place(passage), ("title", "heading", "text")) for passage in found.evidence.passages),
         *(Shown("fact", fact.record, tuple(fact.fields)) for fact in found.evidence.facts),
     )

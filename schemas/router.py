@@ -30,6 +30,8 @@ class EarlierTicket(Value):
     intent: str | None
     outcome: str | None
     received_at: Aware
+    answer: str | None = None  # the beginning of what was sent
+    answered_by: Author | None = None
 
 
 class Admission(Value):

@@ -11,6 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from processors.memory import line_of, recalled
 from processors.ports import ItemKind, ItemState, Queued, QueueItem, QueueStats
 from processors.queue import Case, case_of
 from schemas.gate import ReplyApproved, TicketEscalated
@@ -121,9 +122,12 @@ def _head(item: QueueItem, now: datetime) -> Text:
 def _talk(case: Case) -> list[RenderableType]:
     if case.ticket is None:
         return [Text("\nThe message cannot be read; `sluice dead list` shows its bytes.", style="red")]
-    lines: list[RenderableType] = [Rule("conversation", style="dim")]
-    earlier = case.event.admission.transcript if case.event else ()
-    for message in earlier:
+    lines: list[RenderableType] = []
+    if case.event and (before := recalled(case.event.admission)):
+        lines.append(Rule("earlier tickets of this customer", style="dim"))
+        lines += [Text(plain(line_of(ticket)), style="dim") for ticket in before]
+    lines.append(Rule("conversation", style="dim"))
+    for message in case.event.admission.transcript if case.event else ():
         lines.append(Text(f"{message.author.value}: {plain(message.text).strip()}", style="dim"))
     lines.append(Text(f"customer: {plain(case.ticket.body).strip()}"))
     for attachment in case.ticket.attachments:

@@ -30,6 +30,7 @@ from schemas.router import Admission, Author, EarlierTicket, Message
 
 TRANSCRIPT = 20  # messages
 EARLIER = 5  # tickets
+ANSWER = 400  # characters of the answer to each
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,28 @@ class ScriptedConversations(Conversations):
         """The last tickets of the proved customer in other conversations, and those their record tells of."""
         records = [r for c in self._customers if c.customer_id == written.customer_id for r in c.records]
         told = [ticket for record in records if (ticket := _told(record)) and ticket.received_at < at]
-        found = [*told, *(_earlier(m) for m in before if _is_earlier(m, written))]
+        found = [*told, *(self._earlier_one(m) for m in before if _is_earlier(m, written))]
         return tuple(sorted(found, key=lambda ticket: ticket.received_at)[-EARLIER:])
+
+    def _earlier_one(self, written: _Written) -> EarlierTicket:
+        """A ticket with its answer; what follows one that was not sent is an acknowledgement, and no answer."""
+        assert written.ticket is not None
+        place = (written.conversation, written.revision, written.customer_id)
+        said = [
+            each.message
+            for each in self._state.messages
+            if each.ticket is None and (each.conversation, each.revision, each.customer_id) == place
+        ]
+        answer = said[-1] if said and written.outcome == "sent" else None
+        return EarlierTicket(
+            ticket_id=str(written.ticket.ticket_id),
+            subject=written.ticket.subject,
+            intent=written.intent,
+            outcome=written.outcome,
+            received_at=written.ticket.received_at,
+            answer=answer.text[:ANSWER] if answer else None,
+            answered_by=answer.author if answer else None,
+        )
 
     def _proved(self, identity: Identity) -> str | None:
         """The one customer a proof names. An address that several share proves nobody."""
@@ -384,17 +405,6 @@ def _is_earlier(message: _Written, of: _Written) -> bool:
         and of.customer_id
         and message.customer_id == of.customer_id
         and message.conversation != of.conversation
-    )
-
-
-def _earlier(message: _Written) -> EarlierTicket:
-    assert message.ticket is not None
-    return EarlierTicket(
-        ticket_id=str(message.ticket.ticket_id),
-        subject=message.ticket.subject,
-        intent=message.intent,
-        outcome=message.outcome,
-        received_at=message.ticket.received_at,
     )
 
 

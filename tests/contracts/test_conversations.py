@@ -234,6 +234,25 @@ class TestAdmission:
             ("Subject 1", "gift_card", "suggest"),
         ]
 
+    async def test_an_earlier_ticket_tells_what_was_answered_and_by_whom(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket(1))
+        await desk.outcome.claim(request_for(1))
+        await desk.outcome.mark_sent("1:1", delivery="d", text="It is " + "long. " * 100)
+        found = (await desk.router.admit(ticket(2, conversation="later"))).earlier_tickets[-1]
+        assert (found.subject, found.outcome, found.answered_by) == ("Subject 1", "sent", "bot")
+        assert found.answer == ("It is " + "long. " * 100)[:400]
+
+    async def test_an_acknowledgement_is_no_answer(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket(1))
+        await desk.outcome.open_item(item(1))
+        wish = AcknowledgeRequest("k", "ack 1", Channel.API, "order_status", "cus_1")
+        await desk.outcome.may_acknowledge(wish)
+        await desk.outcome.acknowledged(wish, delivery="d", text="A person will answer.")
+        found = (await desk.router.admit(ticket(2, conversation="later"))).earlier_tickets[-1]
+        assert (found.outcome, found.answer, found.answered_by) == ("suggest", None, None)
+
     async def test_nobody_in_particular_has_no_earlier_tickets(self, desk: Desk) -> None:
         await desk.router.admit(ticket(1, conversation="earlier", identity=Identity()))
         assert (await desk.router.admit(ticket(2, identity=Identity()))).earlier_tickets == ()

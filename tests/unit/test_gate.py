@@ -18,7 +18,7 @@ from schemas.gate import Decision, Disposition, ReplyApproved, SentenceCheck, So
 from schemas.ingress import Channel, Identity, Marks, Proof, TicketReceived, ticket_id
 from schemas.resolution import Citation, Draft, ReplyDrafted, Sentence
 from schemas.retrieval import Evidence, Fact, Passage
-from schemas.router import Admission, Author, Band, Message, Route, Tier
+from schemas.router import Admission, Author, Band, EarlierTicket, Message, Route, Tier
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 POLICY_TEXT = """
@@ -430,6 +430,17 @@ def test_a_person_reads_who_wants_what_and_why_it_is_theirs() -> None:
         "Found: Delivery: Standard; Delivery: Express; order/W10023 (shipped).",
         "A draft waits for approval: 1 of 1 sentences are not supported by their source.",
     ]
+
+
+def test_a_person_reads_what_was_before() -> None:
+    tickets = tuple(
+        EarlierTicket(ticket_id=str(n), subject="Late " * 30, intent=None, outcome="handoff", received_at=AT)
+        for n in range(5)
+    )
+    drafted = with_part("admission", earlier_tickets=tickets)
+    (line,) = [line for line in summary_of(drafted, decided(drafted)).splitlines() if line.startswith("Earlier: ")]
+    assert line.count("left to a person") == 3
+    assert len(line) < 630
 
 
 def test_a_summary_stays_short() -> None:

@@ -1,5 +1,6 @@
 """Drafts: which tickets get one, from which model, what the ledger holds first, and what an answer must be."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from processors.resolution import (
 from schemas.control import SwitchState
 from schemas.ingress import Channel, TicketReceived, ticket_id
 from schemas.retrieval import Evidence, EvidenceFound, Fact, Passage
-from schemas.router import Admission, Author, Band, Message, Route, Tier
+from schemas.router import Admission, Author, Band, EarlierTicket, Message, Route, Tier
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 TEXT = "You can return most items within 45 days of delivery. Gift cards are final."
@@ -207,6 +208,24 @@ async def test_the_ledger_holds_every_field_before_the_model_sees_it() -> None:
     }
     assert entry.shown[-1].fields == tuple(REFUND.fields)
     assert [head.sequence for head in result.heads] == [1]
+
+
+async def test_what_is_remembered_of_the_customer_is_shown_and_written_down() -> None:
+    before = EarlierTicket(
+        ticket_id="t-1",
+        subject="Late",
+        intent=None,
+        outcome="sent",
+        received_at=AT,
+        answer="It left.",
+        answered_by="bot",
+    )
+    event = found(facts=(REFUND,))
+    event = event.model_copy(update={"admission": event.admission.model_copy(update={"earlier_tickets": (before,)})})
+    asked, ledger = model(reply()), Book()
+    await drafted(event, asked, ledger=ledger)
+    assert json.loads(asked.shown[0].user)["earlier"] == [f"{AT:%Y-%m-%d}: Late; answered automatically: It left."]
+    assert ("earlier", "t-1") in {(shown.kind, shown.ref) for shown in ledger.entries[0].shown}
 
 
 async def test_nothing_is_shown_while_the_ledger_is_down() -> None:
