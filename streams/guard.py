@@ -234,10 +234,10 @@ class LiveGuard(Service):
             held = await self._publish_stop(held, detector, scope, of(held.watch, detector)[scope])
 
     async def _publish_stop(self, held: GuardState, detector: Detector, scope: str, watched: Watched) -> GuardState:
-        """Publish what the table holds, if it is still the guard's stop: a person may have set the scope since."""
+        """Publish what the table holds, if it is still a guard's stop: a person may have set the scope since."""
         assert watched.stop is not None
         for row in await self._table.rows():
-            if str(row.scope) == scope and row.stop.sequence == watched.stop.sequence and row.actor == GUARD:
+            if str(row.scope) == scope and row.actor == GUARD and row.state is not SwitchState.AUTO:
                 record = SwitchSet(
                     scope=row.scope,
                     state=row.state,

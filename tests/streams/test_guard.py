@@ -211,6 +211,18 @@ async def test_a_stop_that_a_person_lifted_meanwhile_is_not_published(world: Wor
     assert (world.topic, (await world.scopes())["intent:refund_status"]) == ([], "quiet")
 
 
+async def test_of_two_guards_that_stop_at_once_the_table_s_last_word_is_published(world: World) -> None:
+    world.kafka_down = True
+    world.audit(*BAD_AMONG_GOOD * 6)
+    with pytest.raises(DependencyDown):
+        await world.guard.look()
+    await world.set(SUGGEST, INTENT, actor="guard")
+    world.kafka_down = False
+    await world.guard.look()
+    (row,) = [row for row in await world.table.rows() if row.scope == INTENT]
+    assert [record.sequence for record in world.topic] == [row.stop.sequence]
+
+
 async def test_two_guards_count_an_audit_once(world: World) -> None:
     world.audit(*[("gift_card", False)] * 3)
     for guard in (world.guard, world.another()):
