@@ -1,14 +1,14 @@
 # Sluice: `make demo` shows it, `make test` proves it. Everything is installed into .venv and kept in var.
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check eval eval-real chaos hostile lint lock vllm up down clean help kafka browser setup
+.PHONY: demo test check eval eval-real chaos hostile lint lock vllm ragas up down clean help kafka browser setup
 
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 DEMO := $(VENV)/demo.stamp
 DEV := $(VENV)/dev.stamp
-LOCKS := requirements-bootstrap.lock requirements.lock requirements-dev.lock
+LOCKS := requirements-bootstrap.lock requirements.lock requirements-dev.lock requirements-ragas.lock
 CODE := schemas processors infra streams evals loadtest sluice
 
 # Real data that may not be given away, and what of it `make eval-real` judges.
@@ -71,11 +71,20 @@ lock: $(DEV) ## Resolve the dependencies anew and write the locks, with hashes a
 	@echo uv | $(COMPILE) - -o requirements-bootstrap.lock
 	@$(COMPILE) pyproject.toml -o requirements.lock
 	@$(COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	@printf '%s\n' $(RAGAS) | $(COMPILE) - -o requirements-ragas.lock
 	@for lock in $(LOCKS); do if cmp -s $(VENV)/$$lock $$lock; then cp -p $(VENV)/$$lock $$lock; fi; done
 
 vllm: $(DEMO) ## Build .venv-vllm: vLLM for the CPU, 5 GB, apart from the service's environment
 	@$(PYTHON) -m venv .venv-vllm
 	@$(UV) pip install --python .venv-vllm/bin/python --require-hashes --no-deps -r requirements-vllm.lock
+
+# A plain `ragas` does not import with what its dependencies are by now.
+RAGAS := 'ragas==0.4.3' 'langchain-community>=0.3.27,<0.4' 'langchain-core<1' 'langchain-openai<1' 'langchain<1' \
+	'instructor>=1.11'
+
+ragas: $(DEMO) ## Build .venv-ragas: Ragas for `sluice faithfulness`, 620 MB, apart from the service's environment
+	@$(PYTHON) -m venv .venv-ragas
+	@$(UV) pip install --python .venv-ragas/bin/python --require-hashes --no-deps -r requirements-ragas.lock
 
 clean: down ## Remove the environment and everything Sluice keeps in var
 	@for home in var/demo var/demo/*; do if [ -d $$home/run ]; then \

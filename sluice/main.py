@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Place] = {
     "pilot": Place("pilot", "app", LOOK, "What people did with the drafts, and which topics have earned auto."),
     "policy": Place("policy", "app", LOOK, "The policy in words, and what another one would change."),
     "golden": Place("golden", "app", LOOK, "What people changed in drafts, as labelled cases that a person accepts."),
+    "faithfulness": Place("faithfulness", "faithfulness", LOOK, "Ragas's score of answers by a judge, offline."),
     "doctor": Place("doctor", "doctor", LOOK, "Say what is reachable, which versions run, and what to fix."),
     "ingest": Place("ingest", "ingest_articles", PREPARE, "Put a help centre into Postgres, one chunk an H2 section."),
     "train": Place("train", "app", PREPARE, "Fit the router and the gate's verifier on labelled tickets."),
