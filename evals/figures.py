@@ -22,9 +22,9 @@ def draw_reliability(bins: Sequence[Bin], title: str) -> str:
     for found in bins:
         axes.plot([found.predicted] * 2, [found.low, found.high], color=BAND, linewidth=3, solid_capstyle="round")
         axes.scatter(found.predicted, found.found, s=18 + 110 * found.n / most, color=INK, zorder=3)
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
-    axes.text(0.02, 0.95, "size: tickets; bar: 95 % interval", fontsize=8, color=EVEN)
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_ylim(-0.03, 1.03)
+    axes.text(1.0, 0.0, "size: tickets; bar: 95 % interval", fontsize=8, color=EVEN, ha="right")
     return _svg(figure)
 
 

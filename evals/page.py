@@ -19,6 +19,7 @@ from evals.scorers import AUTO, HANDOFF, SUGGEST, faults
 
 WORST = 20
 BANDS = ("escalate", "suggest", "auto")
+TOPICAL = ("intent", "tickets", "topic_right")  # what a run to the router says of an intent
 PROMISED = 0.021  # the seed's bad-answer budget, drawn into the curve
 UNPRINTABLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # among them changes of direction
 
@@ -30,7 +31,12 @@ class Worst:
     row: Prediction
     ticket: LabelledTicket
     why: str
-    chance: float
+    chance: float  # how sure the run was of itself
+
+    @property
+    def sure(self) -> str:
+        """What the chance is one of."""
+        return "P(good)" if self.row.answer else "confidence"
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Against:
 def render(found: Mapping[str, Any], pairs: Pairs, findings: Sequence[Finding], against: Against) -> str:
     """The page of a report."""
     measured = [Measure(**row) for row in found["measures"]]
+    decided = found["provenance"]["stage"] == "gate"
+    intents = found["intents"] if decided else [{name: row[name] for name in TOPICAL} for row in found["intents"]]
     page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
     page.filters.update(
         rate=_rate, shown=_shown, figure=lambda value: _rate(value) if isinstance(value, float) else value
@@ -57,8 +65,8 @@ def render(found: Mapping[str, Any], pairs: Pairs, findings: Sequence[Finding], 
         against=against.words,
         pictures=[(title, base64.b64encode(svg.encode()).decode()) for title, svg in _pictures(pairs, measured)],
         confusions=_confusions(found),
-        intents=found["intents"],
-        rules=found["gate"]["rules"],
+        intents=intents,
+        rules=found["gate"]["rules"] if decided else {},
         worst=worst(pairs),
     )
 
