@@ -18,7 +18,7 @@ from sluice.main import app
 pytestmark = pytest.mark.skipif(not PYTHON.is_file(), reason="an optional tool: `make ragas` builds its environment")
 
 ANSWER = "It takes 3 days."
-VERDICTS = {  # on two statements: which one, and what is said of it
+VERDICTS: dict[str, list[tuple[int, object]]] = {  # on two statements: which one, and what is said of it
     "good": [(0, 1), (1, 1)],
     "half": [(0, 1), (1, 0)],
     "fewer": [(0, 1)],
