@@ -229,6 +229,22 @@ select
 from found
 order by fused desc, score desc, article_id, section_id;
 
+-- name: unanswered
+-- Tickets that left the gate by one of these rules since a moment, the newest first, with what they said.
+select m.ticket_id::text as id, m.subject, m.text, coalesce(m.intent, 'unknown') as intent
+from decision as d join message as m using (ticket_id)
+where d.rule = any (%(rules)s) and d.decided_at >= %(since)s
+order by d.decided_at desc, m.ticket_id
+limit %(limit)s;
+
+-- name: nearest_section
+-- The public section that holds at a moment and is nearest to a vector.
+select s.article_id, s.section_id, a.title, s.heading, 1 - (s.embedding <=> %(vector)s::vector) as score
+from kb_section as s join kb_article as a using (article_id, version)
+where a.audience = 'public' and s.audience = 'public' and a.valid_from <= %(at)s and %(at)s < a.valid_to
+order by s.embedding <=> %(vector)s::vector, s.article_id, s.section_id
+limit 1;
+
 -- name: lock_ingest
 -- One ingest at a time.
 select pg_advisory_xact_lock(7553221002);
