@@ -12,13 +12,14 @@ KS = (1, 3, 5)
 
 @dataclass(frozen=True)
 class Recall:
-    """Share of tickets with an expected article, or section, among the first k sources; with its 95 % interval."""
+    """Share of tickets with an expected article, or section, among the first k sources; with their 95 % intervals."""
 
     k: int
     n: int
     article: float | None
     section: float | None
     article_interval: tuple[float, float] | None
+    section_interval: tuple[float, float] | None
 
 
 def evaluate(pairs: Iterable[tuple[Prediction, LabelledTicket]]) -> tuple[Recall, ...]:
@@ -41,4 +42,11 @@ def _recall(labelled: list[tuple[tuple[tuple[str, str | None], ...], list[tuple[
         for found, expected in labelled
     )
     sections = sum(cites_expected(found[:k], expected) for found, expected in labelled)
-    return Recall(k, n, articles / n if n else None, sections / n if n else None, wilson(articles, n))
+    return Recall(
+        k=k,
+        n=n,
+        article=articles / n if n else None,
+        section=sections / n if n else None,
+        article_interval=wilson(articles, n),
+        section_interval=wilson(sections, n),
+    )

@@ -1,6 +1,7 @@
 """Evidence for a routed ticket: sections that may answer it, the proved customer's records, sources that clash."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -93,9 +94,7 @@ def query_of(routed: TicketRouted) -> str:
     Of a long body the paragraphs from the start are kept, and its questions wherever they stand: the
     question often comes last.
     """
-    subject = _REPLY_PREFIX.sub("", routed.ticket.subject).strip()
-    body = _essence(routed.ticket.body)
-    return "\n".join(part for part in (subject, _shortened(body)) if part)
+    return _query(routed.ticket.subject, routed.ticket.body)
 
 
 def context_of(routed: TicketRouted) -> str:
@@ -103,13 +102,29 @@ def context_of(routed: TicketRouted) -> str:
 
     "Are those the only steps?" has no other subject. Empty for the first message of a conversation.
     """
-    before = (_last(routed, own=True), _last(routed, own=False))
-    said = [" ".join(text.split()[:BEFORE_WORDS]) for text in before if text]
-    return "\n".join((*said, query_of(routed))) if said else ""
+    said = [(message.author, message.text) for message in routed.admission.transcript]
+    return _in_context(query_of(routed), said)
 
 
-def _last(routed: TicketRouted, *, own: bool) -> str:
-    texts = [m.text for m in routed.admission.transcript if (m.author is Author.CUSTOMER) == own]
+def query_with_context(subject: str, body: str, said: Sequence[tuple[Author, str]]) -> tuple[str, str]:
+    """The query and the context of a message, from what it says and what was said before it, oldest first."""
+    query = _query(subject, body)
+    return query, _in_context(query, said)
+
+
+def _query(subject: str, body: str) -> str:
+    parts = (_REPLY_PREFIX.sub("", subject).strip(), _shortened(_essence(body)))
+    return "\n".join(part for part in parts if part)
+
+
+def _in_context(query: str, said: Sequence[tuple[Author, str]]) -> str:
+    before = (_last(said, own=True), _last(said, own=False))
+    kept = [" ".join(text.split()[:BEFORE_WORDS]) for text in before if text]
+    return "\n".join((*kept, query)) if kept else ""
+
+
+def _last(said: Sequence[tuple[Author, str]], *, own: bool) -> str:
+    texts = [text for author, text in said if (author is Author.CUSTOMER) == own]
     return _essence(texts[-1]) if texts else ""
 
 

@@ -31,6 +31,8 @@ TRAINS = (  # the code that what is trained depends on, beside the processors
     "evals/teach.py",
     "infra/models",
     "infra/embeddings",
+    "infra/knowledge",
+    "infra/scripted/knowledge.py",
     "processors",
 )
 DATED = ("router.json", "trained.json")  # say when their neighbours were trained, too
@@ -70,11 +72,11 @@ def settings_of(suite: Suite) -> dict[str, str]:
 
 
 async def prepare(suite: Suite, settings: Settings, embedder: Remembered, say: Say) -> Prepared:
-    """Train the router and the verifier on the suite's training half, unless that was done with the same data.
+    """Train router, ranking and verifier on the suite's training half, unless that was done with the same data.
 
     A suite without a policy of its own gets one proposed from the bands of the training half; it says what it rests on.
-    Without a help centre there is no answer to verify, and only the router is trained. The two are trained at once:
-    one embeds while the other fits. Their libraries are imported for that alone.
+    Without a help centre there is no answer to verify, and only the router is trained. They are trained at once:
+    one embeds while another fits. Their libraries are imported for that alone.
     """
     parted = halves(suite)
     directory = settings.artefacts / "-".join(filter(None, (suite.name, suite.variant)))
@@ -97,8 +99,9 @@ async def prepare(suite: Suite, settings: Settings, embedder: Remembered, say: S
 
 
 async def _trained(suite: Suite, directory: Path, embedder: Remembered, say: Say) -> Mapping[str, str]:
-    """Train both parts; the intents that the router names, by ticket."""
+    """Train all parts; the intents that the router names, by ticket."""
     from evals.train.gate import train_gate
+    from evals.train.retrieval import train_retrieval
     from evals.train.router import train_router
 
     def router() -> Mapping[str, str]:
@@ -107,8 +110,15 @@ async def _trained(suite: Suite, directory: Path, embedder: Remembered, say: Say
 
     if not suite.articles:
         return await asyncio.to_thread(router)
+
+    def retrieval() -> None:
+        try:
+            asyncio.run(train_retrieval(suite, directory, embedder, progress=say))
+        except ValueError as error:
+            say(f"the ranking keeps its defaults: {error}")
+
     gate = asyncio.to_thread(train_gate, suite, directory, embedder, progress=say)
-    predicted, _ = await asyncio.gather(asyncio.to_thread(router), gate)
+    predicted, *_ = await asyncio.gather(asyncio.to_thread(router), gate, asyncio.to_thread(retrieval))
     return predicted
 
 
@@ -119,7 +129,7 @@ def _digest(suite: Suite, parted: Halves) -> str:
         digest.update(ticket.model_dump_json().encode())
     for example in parted.intents:
         digest.update(example.model_dump_json().encode())
-    for path in suite.articles:
+    for path in (*suite.articles, *sorted(suite.path.glob("retrieval_*.jsonl"))):
         for file in sorted(path.rglob("*.md")) if path.is_dir() else [path]:
             digest.update(file.read_bytes())
     return digest.hexdigest()

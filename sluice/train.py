@@ -1,4 +1,4 @@
-"""`sluice train`: fit the router and the gate's verifier on a suite's labelled tickets."""
+"""`sluice train`: fit the router, the ranking and the gate's verifier on a suite's labelled tickets."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ import typer
 from evals.train.confusion import draw_confusion
 from evals.train.gate import train_gate
 from evals.train.policy import policy_for
+from evals.train.retrieval import train_retrieval
 from evals.train.router import RouterReport, read_corrections, train_router
 from infra.wiring import POLICY, embedder_of
 from sluice.suite import open_suite
@@ -68,6 +69,27 @@ def gate(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
     except ValueError as error:
         fail(str(error), USAGE)
     _show(report, vars(report), as_json)
+
+
+@app.command()
+def retrieval(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
+    """Learn in which order found sections answer, from tickets whose right article is known; prints what it finds.
+
+    Nothing is kept where it finds no more than the defaults.
+
+    Examples:
+
+      sluice train retrieval shop --json
+
+      sluice train retrieval ../shared/evaldata/thunderbird --out var/models/thunderbird
+    """
+    settings = read_settings()
+    embedder, folder = embedder_of(settings), _folder(out or settings.artefacts)
+    try:
+        report = run(train_retrieval(open_suite(suite), folder, embedder, progress=stderr.print))
+    except ValueError as error:
+        fail(str(error), USAGE)
+    _show(report, report.summary(), as_json)
 
 
 @app.command()

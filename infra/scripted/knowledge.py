@@ -34,11 +34,16 @@ class ScriptedKnowledge(Knowledge):
     """Sections of given articles; made by `of`."""
 
     def __init__(
-        self, embedder: Embedder, stored: Sequence[_Stored], vectors: Vectors, versions: dict[str, list[Version]]
+        self,
+        embedder: Embedder,
+        stored: Sequence[_Stored],
+        vectors: Sequence[Vectors],
+        versions: dict[str, list[Version]],
     ) -> None:
         self._embedder = embedder
         self._stored = stored
-        self._vectors = vectors
+        self._wholes = np.array([rows[0] for rows in vectors]).reshape(len(vectors), -1)
+        self._windows = [rows[1:] if len(rows) > 1 else rows for rows in vectors]
         self._versions = versions
         self._seen_in = Counter(word for stored in self._stored for word in stored.words)
 
@@ -49,35 +54,40 @@ class ScriptedKnowledge(Knowledge):
         """A help centre of these articles, as if they were ingested at `now`."""
         at = now or datetime.now(UTC)
         versions: dict[str, list[Version]] = {}
-        parts: list[tuple[Article, ArticleSection, int, str]] = []
+        parts: list[tuple[Article, ArticleSection, int, tuple[str, ...]]] = []
         for article in in_order(articles):
             number = _add(versions.setdefault(article.id, []), article, at)
-            chunks = zip(article.sections, article.chunks, strict=True)
-            parts += [(article, section, number, text) for section, text in chunks if article.audience == "public"]
-        vectors = await embedder.embed([text for *_, text in parts])
+            chunks = zip(article.sections, article.chunks, article.windows, strict=True)
+            parts += [(article, part, number, (w, *ws)) for part, w, ws in chunks if article.audience == "public"]
+        made = iter(await embedder.embed([text for *_, texts in parts for text in texts]))
+        vectors = [np.array([next(made) for _ in texts]) for *_, texts in parts]
         stored = [_Stored(a, s, n, _words(f"{a.title} {s.heading} {s.text}")) for a, s, n, _ in parts]
-        return cls(embedder, stored, np.array(vectors).reshape(len(stored), -1), versions)
+        return cls(embedder, stored, vectors, versions)
 
     async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
         """The best sections by fused rank; `score` is the cosine with the query or its context, from 0 to 1."""
         vector, in_context = np.array(await self._embedder.embed([query, context or query]))
         held = [n for n, stored in enumerate(self._stored) if self._holds(stored, at)]
         current = [self._stored[n] for n in held]
-        cosine: list[float] = (self._vectors[held] @ vector).tolist()
-        nearer: list[float] = (self._vectors[held] @ in_context).tolist()
-        score = [max(pair) for pair in zip(cosine, nearer, strict=True)]
+        wholes = self._wholes[held] @ np.array([vector, in_context]).T
+        cosine, score = wholes[:, 0].tolist(), wholes.max(axis=1).tolist()
         rarest = sorted(_words(query) & self._seen_in.keys(), key=lambda word: (self._seen_in[word], word))[:RAREST]
         fulltext = [sum(1 / self._seen_in[word] for word in rarest if word in stored.words) for stored in current]
         fused = [
             1 / (RANK + by_vector) + (WEIGHT / (RANK + by_words) if words else 0)
             for by_vector, by_words, words in zip(_ranks(score), _ranks(fulltext), fulltext, strict=True)
         ]
-        names = ("vector", "window", "context", "fulltext", "fused")
-        scores = [
-            dict(zip(names, row, strict=True)) for row in zip(cosine, cosine, nearer, fulltext, fused, strict=True)
-        ]
         best = sorted(range(len(current)), key=lambda n: (-fused[n], -score[n]))[:limit]
-        return tuple(_passage(current[n], at, score[n], scores[n]) for n in best)
+        asked = np.array([vector, in_context])
+        return tuple(
+            _passage(current[n], at, score[n], self._scores(held[n], asked, (cosine[n], fulltext[n], fused[n])))
+            for n in best
+        )
+
+    def _scores(self, place: int, asked: Vectors, known: tuple[float, float, float]) -> dict[str, float]:
+        window, context = (self._windows[place] @ asked.T).max(axis=0).tolist()
+        vector, fulltext, fused = known
+        return {"vector": vector, "window": window, "context": context, "fulltext": fulltext, "fused": fused}
 
     def _holds(self, stored: _Stored, at: datetime) -> bool:
         version = next(v for v in self._versions[stored.article.id] if v.version == stored.version)

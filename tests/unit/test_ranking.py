@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.embeddings.scripted import HashingEmbedder
@@ -52,6 +52,7 @@ def test_equals_stay_in_the_order_they_were_found_in() -> None:
     assert order([0.5, 0.5, 0.5], ["a", "b", "c"], variety=1) == (0, 1, 2)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-9, 9), st.sampled_from("abc")), max_size=20), st.floats(0, 5))
 def test_an_order_names_every_place_once_and_the_best_first(found: list[tuple[float, str]], variety: float) -> None:
     scores, articles = [score for score, _ in found], [article for _, article in found]
@@ -72,6 +73,7 @@ def test_error_codes_and_numbers_are_words() -> None:
     assert word_fit("error 0x800ccc0e", ["it says 0x800ccc0e", "it says 0x800ccc0f"])[1] == 0
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.lists(st.text(max_size=60), max_size=6))
 def test_a_word_fit_is_a_share_of_the_most(query: str, texts: list[str]) -> None:
     fit = word_fit(query, texts)

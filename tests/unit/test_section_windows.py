@@ -1,6 +1,6 @@
 """A long section is cut into windows that overlap and lose nothing."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.knowledge import Article, ArticleSection
@@ -26,6 +26,7 @@ def test_a_sentence_longer_than_a_window_is_cut() -> None:
     assert [len(window.split()) for window in windows("word " * 250)] == [100, 100, 50]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["one", "two.", "three\n", "four?"]), min_size=WORDS + 1, max_size=400))
 def test_every_word_is_in_a_window_and_none_is_too_long(words: list[str]) -> None:
     found = [window.split() for window in windows(" ".join(words))]
