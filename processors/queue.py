@@ -179,8 +179,12 @@ async def approve(item_id: UUID, person: str, desk: PeopleDesk, *, keep: bool = 
     return await _answered(answer, desk)
 
 
-async def edit(item_id: UUID, person: str, text: str, desk: PeopleDesk, *, keep: bool = True) -> Acted:
+async def edit(
+    item_id: UUID, person: str, text: str, desk: PeopleDesk, *, keep: bool = True, fault: Fault | None = None
+) -> Acted:
     """Send this text in the draft's place, or where there is no draft. The conversation stays theirs, if it is kept.
+
+    `fault` is what they say was wrong with the draft.
 
     Raises:
         ValueError: the text is empty or too long.
@@ -192,7 +196,7 @@ async def edit(item_id: UUID, person: str, text: str, desk: PeopleDesk, *, keep:
     item = await desk.queue.get(item_id)
     if item is None:
         return Acted(Result.UNKNOWN)
-    answer = _Answer(item, case_of(item.event), person, text, Outcome.EDITED, keep)
+    answer = _Answer(item, case_of(item.event), person, text, Outcome.EDITED, keep, fault)
     return await _answered(answer, desk)
 
 
@@ -206,6 +210,7 @@ class _Answer:
     text: str
     outcome: Outcome
     keep: bool
+    fault: Fault | None = None  # of the draft that was edited
 
     @property
     def key(self) -> str:
@@ -307,6 +312,7 @@ async def _close(answer: _Answer, text: str, reference: str | None, desk: People
             "text": text,
             "sentences": answer.case.sentences if text == draft else (),
             "diff": diff(draft, text) if answer.outcome is Outcome.EDITED else None,
+            "reason": answer.fault.value if answer.fault else None,
             "delivery": reference,
         }
     )

@@ -243,6 +243,9 @@ def edit_item(
     file: Annotated[
         str | None, typer.Option(help="File with the text; - is standard input. Default: $EDITOR with the draft.")
     ] = None,
+    reason: Annotated[
+        Fault | None, typer.Option(help="What was wrong with the draft; else it is read off what you changed.")
+    ] = None,
     keep: Keep = None,
     person: As = "",
     as_json: AsJson = False,
@@ -253,7 +256,7 @@ def edit_item(
 
       sluice queue edit 3f9c2a1e
 
-      sluice queue edit 3f9c2a1e --file answer.txt
+      sluice queue edit 3f9c2a1e --file answer.txt --reason tone
 
       echo "It left our warehouse this morning." | sluice queue edit 3f9c2a1e --file -
     """
@@ -263,7 +266,7 @@ def edit_item(
         text = _text(file) if file else await _edited(found, me, desk)
         done = False
         try:
-            acted = await edit(found, me, text, desk, keep=kept)
+            acted = await edit(found, me, text, desk, keep=kept, fault=reason)
             done = acted.result is Result.DONE
         except ValueError as error:
             fail(str(error), USAGE)

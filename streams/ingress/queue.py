@@ -144,6 +144,7 @@ class EditBody(BaseModel):
 
     text: str = Field(min_length=1, max_length=MAX_REPLY)
     keep: bool = Field(True, description="Keep the conversation; else it is the bot's again.")
+    reason: Fault | None = Field(None, description="What was wrong with the draft.")
 
 
 class RejectBody(BaseModel):
@@ -277,7 +278,8 @@ async def post_edit(item_id: UUID, request: Request, desk: Desk, doors: InDoors,
     body = await _read(EditBody, request)
     if not body.text.strip():
         raise Refused(422, "there is no text to send", field="text")
-    return await _done(item_id, person, edit(item_id, person, body.text, desk, keep=body.keep), doors, desk)
+    acting = edit(item_id, person, body.text, desk, keep=body.keep, fault=body.reason)
+    return await _done(item_id, person, acting, doors, desk)
 
 
 @routes.post("/{item_id}/reject", responses=REFUSALS, openapi_extra=bodied(RejectBody))

@@ -159,6 +159,12 @@ async def test_an_edit_goes_out_as_it_is_written_and_keeps_its_diff(room: Room) 
     assert settled.diff == "--- draft\n+++ sent\n@@ -1 +1,2 @@\n Thirty days.\n+From the day it arrived."
 
 
+async def test_a_person_may_say_what_was_wrong_with_the_draft_they_edit(room: Room) -> None:
+    item = await room.taken()
+    await edit(item, "mia", OWN, room.desk, fault=Fault.TONE)
+    assert (await room.acts(item))[-1].reason == "tone"
+
+
 async def test_a_hand_over_without_a_draft_is_answered_by_writing(room: Room) -> None:
     item = await room.taken(draft=False)
     assert (await approve(item, "mia", room.desk)).result is Result.NO_DRAFT
