@@ -68,8 +68,9 @@ class Rows:
         return True
 
     def finish(self, tickets: Iterable[LabelledTicket]) -> None:
-        """Leave the rows in the order of the tickets."""
-        write(self.path, (self.done[ticket.id] for ticket in tickets if ticket.id in self.done))
+        """Leave the rows in the order of the tickets, those of others behind them."""
+        mine = [ticket.id for ticket in tickets if ticket.id in self.done]
+        write(self.path, (self.done[name] for name in dict.fromkeys((*mine, *self.done))))
 
 
 def _same(mark: Path, manifest: Manifest) -> None:

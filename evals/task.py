@@ -249,6 +249,9 @@ async def run(
     """Predict every ticket, a few customers at a time, each one's tickets in their order; rows in the given order.
 
     A ticket that its channel's door refuses is a row too: a person's.
+
+    Raises:
+        DependencyDown, TryLater: a part does not answer; the rows until then were told to `on_done`.
     """
     slots = asyncio.Semaphore(AT_ONCE)
     rows: dict[str, Prediction] = {}
@@ -271,9 +274,12 @@ async def run(
                 rows[ticket.id] = await one(ticket)
                 on_done(rows[ticket.id])
 
-    async with asyncio.TaskGroup() as group:
-        for turns in in_order(tickets):
-            group.create_task(in_turn(turns))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for turns in in_order(tickets):
+                group.create_task(in_turn(turns))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed  # one is enough to stop, and is what a command can explain
     return [rows[ticket.id] for ticket in tickets]
 
 

@@ -18,6 +18,7 @@ from infra.scripted.customers import ScriptedCustomers
 from infra.scripted.knowledge import ScriptedKnowledge
 from infra.scripted.verifier import ScriptedVerifier
 from infra.wiring import POLICY, in_memory
+from processors.errors import DependencyDown
 from processors.ingress.email import Mailbox
 from processors.policy import Policy
 from processors.ports import Prompt
@@ -119,6 +120,13 @@ async def test_an_odd_row_is_a_row_and_never_the_end_of_the_run(row: dict[str, A
     found = await predicted({"id": "odd", **row}, {"id": "after"})
     assert [one.id for one in found] == ["odd", "after"]
     assert found[1].answer == TEXT
+
+
+async def test_a_part_that_is_down_ends_the_run_by_its_name() -> None:
+    with pytest.raises(DependencyDown, match="vLLM"):
+        await predicted(
+            {"id": "a"}, {"id": "b"}, model=ScriptedModel(lambda prompt: DependencyDown("vLLM", "no answer"))
+        )
 
 
 def test_one_customers_tickets_stay_together_in_their_order() -> None:
