@@ -15,30 +15,24 @@ from schemas.gate import SentenceCheck
 from schemas.ingress import TicketReceived
 from schemas.resolution import Draft
 from schemas.retrieval import Evidence, Passage
-from schemas.router import Band, Route, Tier
+from schemas.router import Band, Route
 
 RECORD = "crm:"  # how the citation of a customer's record begins
 SURE = 0.001  # scores nearer to 0 or 1 than this count as this near: log odds stay finite
 
-SIGNALS = (
+SIGNALS = (  # few: a tune split holds a few hundred drafts
     "worst",  # log odds that the worst sentence is supported
     "mean",  # the same of the mean over sentences
     "confidence",  # log odds that the intent is right
     "auto",  # the router's band
-    "frontier",  # the router is unsure and asked the dearer model
-    "found",  # score of the best passage
-    "cited",  # of the worst passage cited; of the best one found where only records are
+    "cited",  # score of the worst passage cited; of the best one found where only records are
     "lead",  # how far the best passage is ahead of the second
-    "rank",  # place of the first passage cited among those found, 0 for the best
     "from-records",  # it tells something out of a customer's record
+    "own-record",  # the ticket speaks of the writer's own order, refund or account
+    "off-kind",  # one of the two without the other
     "sentences",  # how many, as a logarithm
-    "asked",  # words of the ticket, as a logarithm
-    "questions",  # question marks of the ticket, 3 at most
     "covered",  # share of the ticket's content words in the answer and the headings it cites
     "wish",  # the ticket asks for something to be done
-    "own-record",  # the ticket speaks of the writer's own order, refund or account
-    "records-found",  # a record of the proved customer was at hand
-    "proved",  # who writes is proved
 )
 
 
@@ -55,58 +49,47 @@ def signals(
     """What the score is computed from, by the names of `SIGNALS`; empty where there is no draft to judge."""
     if draft is None or not draft.sentences or len(checks) != len(draft.sentences):
         return {}
-    values = (*_support(checks), *_routed(route), *_sources(draft, evidence), *_asked(ticket, draft, evidence))
+    told, asked = float(_tells_record(draft)), float(asks_of_record(ticket))
+    values = (
+        _odds(min(check.score for check in checks)),
+        _odds(sum(check.score for check in checks) / len(checks)),
+        _odds(route.confidence),
+        float(route.band is Band.AUTO),
+        *_retrieved(draft, evidence),
+        told,
+        asked,
+        abs(told - asked),
+        log(len(draft.sentences)),
+        _covered(ticket, draft, evidence),
+        float(wish_of(ticket) is not None),
+    )
     return dict(zip(SIGNALS, values, strict=True))
 
 
-def _support(checks: Sequence[SentenceCheck]) -> tuple[float, ...]:
-    scores = [check.score for check in checks]
-    return _odds(min(scores)), _odds(sum(scores) / len(scores))
-
-
-def _routed(route: Route) -> tuple[float, ...]:
-    return _odds(route.confidence), float(route.band is Band.AUTO), float(route.tier is Tier.FRONTIER)
-
-
-def _sources(draft: Draft, evidence: Evidence) -> tuple[float, ...]:
+def _retrieved(draft: Draft, evidence: Evidence) -> tuple[float, float]:
+    """The score of the worst passage cited, and how far the best one found is ahead."""
     found = [passage.score for passage in evidence.passages]
-    cited = cited_of(draft, evidence)
     best = found[0] if found else 0.0
-    rank = min((at for at, passage in enumerate(evidence.passages) if passage in cited), default=0)
-    worst = min((passage.score for passage in cited), default=best)
-    records = draft.template is not None or any(_is_record(name) for name in _names(draft))
-    return best, worst, best - (found[1] if len(found) > 1 else 0.0), float(rank), float(records)
+    worst = min((passage.score for passage in cited_of(draft, evidence)), default=best)
+    return worst, best - (found[1] if len(found) > 1 else 0.0)
 
 
-def _asked(ticket: TicketReceived, draft: Draft, evidence: Evidence) -> tuple[float, ...]:
-    text = f"{ticket.subject}\n{ticket.body}"
-    asked = set(content(plain(text)))
+def _covered(ticket: TicketReceived, draft: Draft, evidence: Evidence) -> float:
+    asked = set(content(plain(f"{ticket.subject}\n{ticket.body}")))
     headings = " ".join(f"{passage.title} {passage.heading}" for passage in cited_of(draft, evidence))
     told = set(content(plain(f"{draft.text} {headings}")))
-    return (
-        log(len(draft.sentences)),
-        log(1 + len(text.split())),
-        float(min(text.count("?"), 3)),
-        len(asked & told) / len(asked) if asked else 0.0,
-        float(wish_of(ticket) is not None),
-        float(asks_of_record(ticket)),
-        float(bool(evidence.facts)),
-        float(ticket.identity.proof.value != "none"),
-    )
+    return len(asked & told) / len(asked) if asked else 0.0
+
+
+def _tells_record(draft: Draft) -> bool:
+    names = (sentence.citation.article_id for sentence in draft.sentences if sentence.citation)
+    return draft.template is not None or any(name.startswith(RECORD) for name in names)
 
 
 def cited_of(draft: Draft, evidence: Evidence) -> tuple[Passage, ...]:
     """The passages that a draft cites, best first."""
     keys = {(s.citation.article_id, s.citation.section_id) for s in draft.sentences if s.citation}
     return tuple(passage for passage in evidence.passages if (passage.article_id, passage.section_id) in keys)
-
-
-def _names(draft: Draft) -> list[str]:
-    return [sentence.citation.article_id for sentence in draft.sentences if sentence.citation]
-
-
-def _is_record(name: str) -> bool:
-    return name.startswith(RECORD)
 
 
 def _odds(score: float) -> float:

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from processors.selective import SIGNALS, Selective
 
 FOLDS = 5
-PENALTY = 0.1  # inverse strength of the L2 penalty
+PENALTY = 0.3  # inverse strength of the L2 penalty
 KNOWN = 5  # drafts of an intent from which it has a weight of its own
 ENOUGH = 5  # good and bad drafts each, below which nothing is learned and the worst sentence is the score
 

@@ -43,7 +43,7 @@ def admitted(drafted: ReplyDrafted, certified: Certified = CERTIFIED, score: flo
 def test_every_signal_has_its_value() -> None:
     found = seen(DRAFTED)
     assert tuple(found) == SIGNALS
-    assert (found["found"], found["cited"], found["rank"], found["from-records"]) == (0.7, 0.7, 0.0, 0.0)
+    assert (found["cited"], found["from-records"], found["own-record"], found["off-kind"]) == (0.7, 0.0, 0.0, 0.0)
     assert found["lead"] == pytest.approx(0.1)
     assert found["worst"] == found["mean"] == pytest.approx(3.476, abs=0.001)
 
@@ -56,7 +56,8 @@ def test_the_worst_sentence_is_a_signal_of_its_own() -> None:
 
 
 def test_a_record_is_known_from_an_article() -> None:
-    assert seen(with_sentence(OF_ORDER, facts=(ORDER,)))["from-records"] == 1.0
+    found = seen(with_sentence(OF_ORDER, facts=(ORDER,)))
+    assert (found["from-records"], found["own-record"], found["off-kind"]) == (1.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize(
