@@ -168,11 +168,11 @@ class Adapters:
 
     @cached_property
     def knowledge(self) -> Knowledge:
-        """The help centre, what it finds in the order that the trained parts say."""
-        from infra.models.ranker import LocalRanker, RankedKnowledge
+        """The help centre beside the customers' records, what it finds in the order that the trained parts say."""
+        from infra.models.ranker import LocalRanker, RankedSources
 
         found = PostgresKnowledge(self.pools["retrieval"], self.embedder)
-        return RankedKnowledge(found, LocalRanker.load(self.settings.artefacts, self.embedder))
+        return RankedSources(found, LocalRanker.load(self.settings.artefacts, self.embedder))
 
     @cached_property
     def customers(self) -> Customers:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -156,6 +156,33 @@ class Knowledge(Protocol):
         Raises:
             DependencyDown: Postgres does not answer.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Whose:
+    """The proved customer whose records a search reads too."""
+
+    customer_id: str
+    kinds: tuple[str, ...]  # of records, those that the intent may use
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What one query found: sections, best first, and records."""
+
+    passages: tuple[Passage, ...]
+    facts: tuple[Fact, ...]
+
+
+@runtime_checkable
+class Joined(Knowledge, Protocol):
+    """A help centre beside the customers' records: one query reads both, the records under row-level security."""
+
+    async def gather(
+        self, query: str, *, at: datetime, limit: int, context: str = "", whose: Whose | None = None
+    ) -> Gathered:
+        """What `search` finds and, of `whose`, the records. Raises as `search` does."""
         ...
 
 

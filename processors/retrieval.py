@@ -7,7 +7,7 @@ from typing import Protocol
 
 from processors.conflict import conflicts
 from processors.errors import DependencyDown, Rejected
-from processors.ports import Customers, Knowledge
+from processors.ports import Customers, Joined, Knowledge, Whose
 from schemas.retrieval import Evidence, Fact, Passage
 from schemas.router import Author, Band, TicketRouted
 
@@ -31,7 +31,7 @@ async def retrieve(  # noqa: PLR0913 - two ports, the policy and three values of
     limit: int,
     at: datetime,
 ) -> Evidence:
-    """Search the help centre and, where the channel proved the customer, their records.
+    """Search the help centre and, where the channel proved the customer, their records: in one query where it can.
 
     A hand-over must succeed with the stores down, so for an escalated ticket an outage becomes `failure`.
 
@@ -41,12 +41,19 @@ async def retrieve(  # noqa: PLR0913 - two ports, the policy and three values of
     found: tuple[Passage, ...] = ()
     facts: tuple[Fact, ...] = ()
     failures: list[str] = []
+    query, context, whose = query_of(routed), context_of(routed), _whose(routed, policy)
+    joined = isinstance(knowledge, Joined)
     try:
-        found = await knowledge.search(query_of(routed), context=context_of(routed), at=at, limit=limit)
+        if isinstance(knowledge, Joined):
+            gathered = await knowledge.gather(query, context=context, at=at, limit=limit, whose=whose)
+            found, facts = gathered.passages, _allowed(gathered.facts, whose)
+        else:
+            found = await knowledge.search(query, context=context, at=at, limit=limit)
     except (DependencyDown, Rejected) as error:
         failures.append(_failure(routed, error))
     try:
-        facts = await _facts(routed, customers, policy)
+        if whose and not joined:
+            facts = _allowed(await customers.facts(whose.customer_id, routed.route.intent), whose)
     except (DependencyDown, Rejected) as error:
         failures.append(_failure(routed, error))
     passages = tuple(passage for passage in found if passage.score >= threshold)
@@ -65,12 +72,15 @@ def _failure(routed: TicketRouted, error: DependencyDown | Rejected) -> str:
     return str(error)
 
 
-async def _facts(routed: TicketRouted, customers: Customers, policy: FactPolicy) -> tuple[Fact, ...]:
+def _whose(routed: TicketRouted, policy: FactPolicy) -> Whose | None:
+    """The proved customer and the kinds of their records that the intent may see; None where there are none to see."""
     kinds = policy.facts_for(routed.route.intent)
-    if routed.admission.customer_id is None or not kinds:
-        return ()
-    facts = await customers.facts(routed.admission.customer_id, routed.route.intent)
-    return tuple(fact for fact in facts if fact.kind in kinds)
+    customer = routed.admission.customer_id
+    return Whose(customer, tuple(kinds)) if customer is not None and kinds else None
+
+
+def _allowed(facts: Sequence[Fact], whose: Whose | None) -> tuple[Fact, ...]:
+    return tuple(fact for fact in facts if whose is not None and fact.kind in whose.kinds)
 
 
 # -- what to search for

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.ports import Embedder, Knowledge, Reranker
+from processors.ports import Embedder, Gathered, Joined, Knowledge, Reranker, Whose
 from processors.ranking import DEFAULT, FEATURES, Features, Ranking, order, word_fit
 from schemas.retrieval import Passage
 
@@ -140,3 +140,19 @@ class RankedKnowledge:
         wanted = max(limit, self._candidates)
         found = await self._knowledge.search(query, at=at, limit=wanted, context=context)
         return (await self._reranker.rerank(query, context, found))[:limit]
+
+
+class RankedSources(RankedKnowledge):
+    """The same over a store that reads the customers' records in the same query."""
+
+    def __init__(self, sources: Joined, reranker: Reranker, candidates: int = CANDIDATES) -> None:
+        super().__init__(sources, reranker, candidates)
+        self._sources = sources
+
+    async def gather(
+        self, query: str, *, at: datetime, limit: int, context: str = "", whose: Whose | None = None
+    ) -> Gathered:
+        """The best sections as the reranker orders them, and the records. Raises as `search` does."""
+        wanted = max(limit, self._candidates)
+        found = await self._sources.gather(query, at=at, limit=wanted, context=context, whose=whose)
+        return Gathered((await self._reranker.rerank(query, context, found.passages))[:limit], found.facts)

@@ -1,6 +1,7 @@
 """The records of one proved customer, from Postgres under row-level security."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from infra.crm import rendered
 from infra.postgres.pool import Pool, fetch
@@ -24,6 +25,9 @@ class PostgresCustomers:
         if not kinds:
             return ()
         rows = await fetch(self._pool, "customer_facts", {"customer": customer_id, "kinds": kinds})
-        return tuple(
-            Fact(record=f"crm:{row['record']}", kind=row["kind"], fields=rendered(row["fields"])) for row in rows
-        )
+        return tuple(map(fact_of, rows))
+
+
+def fact_of(row: Mapping[str, Any]) -> Fact:
+    """A record as an answer may quote it."""
+    return Fact(record=f"crm:{row['record']}", kind=row["kind"], fields=rendered(row["fields"]))

@@ -1,11 +1,12 @@
-"""The help centre in Postgres: full text and vectors, searched and fused in one query."""
+"""The help centre in Postgres: full text and vectors, searched and fused, and the customer's records, in one query."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from infra.postgres.customers import fact_of
 from infra.postgres.pool import Pool, fetch, storable
-from processors.ports import Embedder
+from processors.ports import Embedder, Gathered, Whose
 from schemas.retrieval import Passage
 
 LONGEST_QUERY = 4000  # characters; more words add time and no sense
@@ -24,10 +25,23 @@ class PostgresKnowledge:
         Raises:
             DependencyDown: Postgres does not answer.
         """
+        return (await self.gather(query, at=at, limit=limit, context=context)).passages
+
+    async def gather(
+        self, query: str, *, at: datetime, limit: int, context: str = "", whose: Whose | None = None
+    ) -> Gathered:
+        """The same with the records of a customer, each read by its own login role's row-level security.
+
+        Raises:
+            DependencyDown: Postgres does not answer.
+        """
         texts = [storable(text[:LONGEST_QUERY]) for text in (query, context or query)]
         vector, in_context = map(vector_text, await self._embedder.embed(texts))
+        of = {"customer": whose.customer_id if whose else None, "kinds": list(whose.kinds) if whose else []}
         parameters = {"query": texts[0], "vector": vector, "context": in_context, "at": at, "limit": limit}
-        return tuple(_passage(row) for row in await fetch(self._pool, "search", parameters))
+        rows = await fetch(self._pool, "search", {**parameters, **of})
+        passages = tuple(_passage(row) for row in rows if row["article_id"] is not None)
+        return Gathered(passages, tuple(map(fact_of, rows[0]["facts"])))
 
 
 def vector_text(vector: Sequence[float]) -> str:

@@ -182,7 +182,8 @@ select exists (select from crm_customer where customer_id = %(customer)s);
 -- cosine with the query or, where it is nearer, with the query in its conversation. There is no approximate index, so no
 -- filter costs recall. Full text: cover density of the query's 16 rarest words, any of them; all words of a long ticket
 -- take ten times as long and rank worse. It weighs a quarter: alone it finds half of what the vectors find. Of what is
--- found, the nearest window of each section is told too.
+-- found, the nearest window of each section is told too. Beside them, on every row, the records of one customer; where no
+-- section holds, on a row without one.
 with words as (
     select string_agg(format('''%%s''', replace(replace(lexeme, '\', '\\'), '''', '''''')), ' | ')::tsquery as words
     from (
@@ -216,17 +217,27 @@ found as (
     from ranked
     order by fused desc, score desc, article_id, section_id
     limit %(limit)s
+),
+told as (
+    select
+        article_id, section_id, version, heading, text, title, url, language, review_by,
+        coalesce(review_by < %(at)s, false) as stale,
+        score,
+        cosine,
+        fulltext,
+        fused,
+        coalesce((select max(1 - (one <=> %(vector)s::vector)) from unnest(windows) as one), cosine) as window,
+        coalesce((select max(1 - (one <=> %(context)s::vector)) from unnest(windows) as one), in_context) as context
+    from found
+),
+whose_facts as materialized (
+    select
+        coalesce(jsonb_agg(
+            jsonb_build_object('record', record, 'kind', kind, 'fields', fields) order by kind, record
+        ), '[]') as facts
+    from customer_facts(%(customer)s::text, %(kinds)s::text[])
 )
-select
-    article_id, section_id, version, heading, text, title, url, language, review_by,
-    coalesce(review_by < %(at)s, false) as stale,
-    score,
-    cosine,
-    fulltext,
-    fused,
-    coalesce((select max(1 - (one <=> %(vector)s::vector)) from unnest(windows) as one), cosine) as window,
-    coalesce((select max(1 - (one <=> %(context)s::vector)) from unnest(windows) as one), in_context) as context
-from found
+select * from whose_facts left join told on true
 order by fused desc, score desc, article_id, section_id;
 
 -- name: unanswered
