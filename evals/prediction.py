@@ -1,7 +1,7 @@
 """One row of `predictions.jsonl`: what the pipeline decided and said about one ticket."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,10 +163,15 @@ def label_of(ticket: LabelledTicket) -> Label:
     )
 
 
-def write(path: Path, predictions: Iterable[Prediction]) -> None:
+def line_of(row: Prediction, left_out: Collection[str] = ()) -> str:
+    """A row as a line of JSON, without the fields left out."""
+    return row.model_dump_json(exclude=set(left_out)) + "\n"
+
+
+def write(path: Path, predictions: Iterable[Prediction], left_out: Collection[str] = ()) -> None:
     """Write rows as JSON lines, whole or not at all."""
     part = path.with_suffix(".part")
-    part.write_text("".join(row.model_dump_json() + "\n" for row in predictions), encoding="utf-8")
+    part.write_text("".join(line_of(row, left_out) for row in predictions), encoding="utf-8")
     part.rename(path)
 
 

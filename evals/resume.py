@@ -1,13 +1,13 @@
 """A run that can go on where it was cut off: its manifest, and the rows it has written."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from evals.dataset import LabelledTicket
-from evals.prediction import Prediction, read, write
+from evals.prediction import Prediction, line_of, read, write
 from evals.task import in_order
 
 PREDICTIONS, MANIFEST = "predictions.jsonl", "manifest.json"
@@ -32,20 +32,21 @@ class Manifest:
 class Rows:
     """The rows of one run in a folder: each is written as it is done, and kept when the run is cut off."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        """Go on with what the folder holds of the same run.
+    def __init__(self, folder: Path, manifest: Manifest, left_out: Collection[str] = ()) -> None:
+        """Go on with what the folder holds of the same run; `left_out` are fields that its file does not tell.
 
         Raises:
             OtherRun: it holds rows of another one.
         """
         self.hash = manifest.hash
         self.path = folder / PREDICTIONS
+        self._left_out = left_out
         self.done: dict[str, Prediction] = {}
         mark = folder / MANIFEST
         if self.path.is_file():
             _same(mark, manifest)
             self.done = {row.id: row for row in read(self.path)}
-            write(self.path, self.done.values())  # without a line that was cut off
+            write(self.path, self.done.values(), left_out)  # without a line that was cut off
         folder.mkdir(parents=True, exist_ok=True)
         mark.write_text(json.dumps({"hash": manifest.hash, **manifest.parts}, indent=2) + "\n", encoding="utf-8")
 
@@ -63,14 +64,14 @@ class Rows:
         if row.id in self.done:
             return False
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(row.model_dump_json() + "\n")
+            file.write(line_of(row, self._left_out))
         self.done[row.id] = row
         return True
 
     def finish(self, tickets: Iterable[LabelledTicket]) -> None:
         """Leave the rows in the order of the tickets, those of others behind them."""
         mine = [ticket.id for ticket in tickets if ticket.id in self.done]
-        write(self.path, (self.done[name] for name in dict.fromkeys((*mine, *self.done))))
+        write(self.path, (self.done[name] for name in dict.fromkeys((*mine, *self.done))), self._left_out)
 
 
 def _same(mark: Path, manifest: Manifest) -> None:

@@ -167,7 +167,7 @@ def _last(suite: Suite, stage: Until) -> Until:
 
 async def _evaluate(order: Order, settings: Settings) -> dict[str, Any]:
     async with opened(order, settings) as (prepared, own):
-        rows = Rows(order.out, manifest_of(order, prepared, own))
+        rows = Rows(order.out, manifest_of(order, prepared, own), left_out=("signals",))  # of `sluice certify` alone
         await predict(order, own, rows)
     provenance = _provenance(order, prepared, own, rows)
     pairs = [(rows.done[ticket.id], ticket) for ticket in order.tickets]

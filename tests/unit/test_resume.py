@@ -57,3 +57,11 @@ def test_rows_of_another_configuration_are_refused_by_what_differs(tmp_path: Pat
     Rows(tmp_path, RUN).add(row("a"))
     with pytest.raises(OtherRun, match="another code"):
         Rows(tmp_path, Manifest({"suite": "shop", "code": "2"}))
+
+
+def test_a_field_that_is_left_out_is_in_no_line(tmp_path: Path) -> None:
+    rows = Rows(tmp_path, RUN, left_out=("signals",))
+    rows.add(row("a").model_copy(update={"signals": {"x": 1.0}}))
+    rows.finish([ticket("a")])
+    assert "signals" not in rows.path.read_text()
+    assert list(Rows(tmp_path, RUN).done) == ["a"]
