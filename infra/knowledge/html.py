@@ -21,6 +21,7 @@ FIELDS = ("id", "audience", "updated", "review_by", "valid_from", "valid_to", "l
 
 # Marks of the private use area around a heading's number: they go through the conversion to text unchanged.
 _OPEN, _CLOSE = "\ue000", "\ue001"
+_DECLARED = re.compile(r"^\s*<\?xml[^>]*\?>")  # an encoding that a text no longer has
 _MARK = re.compile(f"^.*{_OPEN}(\\d+){_CLOSE}.*$", re.MULTILINE)
 
 
@@ -54,10 +55,10 @@ def sections_of(body: str, title: str) -> list[ArticleSection]:
 
 
 def _parsed(text: str) -> Any:  # noqa: ANN401 - lxml has no types
-    clean = text.replace(_OPEN, "").replace(_CLOSE, "").replace("\x00", "")
+    clean = _DECLARED.sub("", text.replace(_OPEN, "").replace(_CLOSE, "").replace("\x00", ""))
     try:
         page = html.document_fromstring(clean or "<p></p>")
-    except (etree.ParserError, ValueError):  # nothing but comments and white space; an encoding declared in a str
+    except (etree.ParserError, ValueError):  # nothing but comments and white space
         page = html.document_fromstring(f"<p>{re.sub('<[^>]*>', ' ', clean)}</p>")
     for element in page.xpath(UNREAD):
         _drop(element)

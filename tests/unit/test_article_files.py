@@ -50,6 +50,11 @@ def test_what_a_reader_of_the_page_does_not_see_is_not_read(hidden: str) -> None
     assert section.text == "Before.\n\nAfter."
 
 
+def test_xhtml_is_cut_as_well() -> None:
+    page = '<?xml version="1.0" encoding="utf-8"?><html><body><h2>One</h2><p>Text.</p></body></html>'
+    assert [(s.heading, s.text) for s in sections_of(page, "T") if s.text] == [("One", "Text.")]
+
+
 def test_text_is_kept_where_the_size_is_merely_small() -> None:
     assert sections_of('<p style="font-size:0.9em">Kept.</p>', "T")[0].text == "Kept."
 
