@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from processors.folding import fold
+from processors.numerals import numerals
 
 _CODES = (  # ISO 4217, without those that are words: all, ang, bob, cop, cup, gel, kid, mad, pen, ron, sos, top, try
     "usd|eur|gbp|cad|aud|nzd|chf|sek|nok|dkk|pln|czk|huf|inr|jpy|cny|mxn|brl|zar|sgd|hkd|aed|afn|amd|aoa|ars|awg|azn|bbd|"
@@ -17,7 +18,7 @@ _CODES = (  # ISO 4217, without those that are words: all, ang, bob, cop, cup, g
 _SIGN = r"(?:us|ca|c|a|au|nz|hk|s|mx|r|nt)?\$|[¢£¤¥֏؋৲৳৻૱௹฿៛\u20a0-\u20cf\ua838]"
 _NAMES = (
     "(?:u\\.?s\\.? |us |canadian |australian )?dollars?|dollers?|bucks?|euros?|pounds?|quid|sterling|francs?|franken|"
-    "rupees?|yen|pesos?|dolares|kron(?:er|or|a|e)|zloty|zl|yuan|rands?|reais|real|shekels?|shekalim|dirhams?|riyals?|won|"
+    "rupees?|yen|pesos?|dolares|kron(?:er|or|a|e)|kr|zloty|zl|yuan|rands?|reais|real|shekels?|shekalim|dirhams?|riyals?|won|"
     "baht|lira|roubles?|rubles?|forint|kc|koruna|koron|ringgit|dong|naira|smackers?|dollari|"
     f"{fold('ドル')}|元|円|美元|" + fold("доллар") + "[a-zа-я]*|" + fold("рубл") + "[a-zа-я]*"
 )
@@ -88,11 +89,6 @@ _MIXED = re.compile(rf"(?<![\w.,#])(?P<n>{_DIGITS})(?P<t>{_TIMES}),? (?:and )?(?
 _HALVES = re.compile(r"(?P<n>\d{1,9}) ?/ ?\d (?P<t>hundred|k\b|grand|thousand)")  # 2½ is folded to 21/2
 _ODD = re.compile(r"(?<!\w)(?:0x(?P<hex>[0-9a-f]{1,8})|(?P<n>\d{1,6})e(?P<e>\d{1,2}))(?!\w)")
 _CENTS = re.compile(rf"\band (?P<n>\d{{1,2}}|an?|{_ONE_WORD}) (?:cents?|pence|pennies|penny|p)\b")
-_HUNDREDS = re.compile(  # in other languages, as one word or two
-    r"\b(?:(?P<two>zwei|deux|dos|due|duze|twee)|(?P<more>drei|vier|funf|sechs|sieben|acht|neun|trois|quatre|cinq|six|sept"
-    r"|huit|neuf|tres|tre|cuatro|quin|seis|sete|nove|ocho|quattro|cinque|quinh|drie|vijf))[ -]?"
-    r"(?:hundert|cents?\b|cientos|ientos|cento|zento|entos|honderd)|\b(?P<thousand>tausend|mille|mil|duizend)\b"
-)
 
 
 @dataclass(frozen=True)
@@ -162,9 +158,8 @@ def _unusual(text: str) -> Iterator[Amount]:
     for match in _CENTS.finditer(text):
         cents = int(match["n"]) if match["n"].isdecimal() else _VALUES.get(match["n"], 1)
         yield Amount(Decimal(cents) / 100, match[0], match.start() + 4, match.end())
-    for match in _HUNDREDS.finditer(text):
-        value = Decimal(1000 if match["thousand"] else 299 if match["two"] else 399)
-        yield Amount(value, match[0], match.start(), match.end())
+    for numeral in numerals(text):
+        yield Amount(Decimal(numeral.value), numeral.text, numeral.start, numeral.end)
 
 
 def _scale(words: str) -> int:

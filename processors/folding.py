@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 
 _LOOKALIKES = str.maketrans(
     # Cyrillic, Greek and other letters that are drawn like Latin ones (Unicode TR 39, confusables), lower case
@@ -14,9 +15,10 @@ _SIGNS = str.maketrans(
 )
 _SPACES = re.compile(r"\s+")
 _LEET = {"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
-_LEET_I: Mapping[int, str] = str.maketrans(_LEET | {"1": "i"})
-_LEET_L: Mapping[int, str] = str.maketrans(_LEET | {"1": "l"})
-_SPELT = re.compile(r"(?<![a-z0-9])[a-z](?:[ .*_-][a-z]){3,24}(?![a-z0-9])")
+_LEETS: Mapping[int, str] = str.maketrans(_LEET)
+MAX_ONES = 5  # of words like k1ll and c1ose, each read as i and as l
+_SPELT = re.compile(r"(?<![a-z0-9])[a-z](?:[ .*_-]{1,3}[a-z]){3,24}(?![a-z0-9])")
+_SPELT_OUT = re.compile(r"(?<![a-z0-9])[a-z](?:[ .*_-]{1,3}[a-z](?![a-z])){8}")
 _JOINERS = re.compile(r"(?<=[a-z])[.*_](?=[a-z])")
 
 
@@ -32,16 +34,44 @@ def fold(text: str) -> str:
 def readings(text: str) -> tuple[str, ...]:
     """The folded text, and what its words read like when digits and signs stand for letters (l4wyer, r e f u n d)."""
     folded = fold(text)
-    joined = _JOINERS.sub("", _SPELT.sub(lambda match: re.sub(r"[^a-z]", "", match[0]), folded))
+    joined = _JOINERS.sub("", _SPELT.sub(lambda match: _letters(match[0]), folded))
+    parted = _JOINERS.sub("", _SPELT.sub(lambda match: _parted(_letters(match[0])), folded))
     dotted = _JOINERS.sub("", folded)  # w.o.r.d b.y w.o.r.d: read above as one long word
-    words = joined.split(" ")
-    others = (" ".join(_undisguised(word, table) for word in words) for table in (_LEET_I, _LEET_L))
-    return tuple(dict.fromkeys((folded, joined, dotted, *others)))
+    return tuple(dict.fromkeys((folded, joined, parted, dotted, *_undisguised(joined))))
 
 
-def _undisguised(word: str, table: Mapping[int, str]) -> str:
-    """A word of letters and digits as letters; numbers, and signs at a word's end, stay."""
-    return word.translate(table) if any(map(str.isalpha, word)) and not word.isalpha() else word
+def spelt_out(folded: str) -> bool:
+    """Whether a folded text spells more than a word letter by letter, which nobody does who wants to be read."""
+    return _SPELT_OUT.search(folded) is not None
+
+
+def _letters(spelt: str) -> str:
+    return re.sub(r"[^a-z]", "", spelt)
+
+
+def _parted(letters: str) -> str:
+    """Spelt letters with "a" and "I" at either end as words of their own: "a l a w y e r" is "a lawyer"."""
+    first = f"{letters[0]} " if letters[0] in "ai" else letters[0]
+    last = f" {letters[-1]}" if letters[-1] in "ai" else letters[-1]
+    return f"{first}{letters[1:-1]}{last}"
+
+
+def _undisguised(text: str) -> Iterator[str]:
+    """What the text may mean when the digits of its words that have letters too are letters; numbers stay."""
+    words = [word.translate(_LEETS) if _mixed(word) else word for word in text.split(" ")]
+    ones = sum(word.count("1") for word in words if _mixed(word))
+    for chosen in product("il", repeat=ones) if ones <= MAX_ONES else ("i" * ones, "l" * ones):
+        yield " ".join(_with_letters(words, chosen))
+
+
+def _with_letters(words: Sequence[str], chosen: Iterable[str]) -> Iterator[str]:
+    letters = iter(chosen)
+    for word in words:
+        yield "".join(next(letters) if sign == "1" else sign for sign in word) if _mixed(word) else word
+
+
+def _mixed(word: str) -> bool:
+    return any(map(str.isalpha, word)) and not word.isalpha()
 
 
 def hidden(text: str) -> bool:

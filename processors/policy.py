@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from processors.amounts import Amount, largest
-from processors.folding import fold, hidden, readings
+from processors.folding import fold, hidden, readings, spelt_out
 from processors.rules import ACTION, MONEY_BACK, OWN_RECORD, RULES
 from schemas.event import Probability
 from schemas.gate import Disposition
@@ -345,7 +345,8 @@ def text_hit(text: str, policy: Policy) -> RuleHit | None:
                 said = f': "{match[0].strip()[:80]}"' if match else ""
                 return RuleHit(rule.name, rule.reason + said)
     claimed = any(map(MONEY_BACK.search, read))
-    return next(filter(None, (_amount_hit(reading, policy) for reading in read)), None) if claimed else None
+    hit = next(filter(None, (_amount_hit(reading, policy) for reading in read)), None) if claimed else None
+    return hit or (RuleHit("prompt_injection", "is spelt letter by letter") if spelt_out(read[0]) else None)
 
 
 def amount_rule(intent: str, text: str, policy: Policy) -> RuleHit | None:

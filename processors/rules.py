@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from processors.folding import fold
+from processors.rules_abroad import ABROAD
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ _SOMEONE = (
     r"(?:some ?(?:one|body)|a stranger|strangers?|an? unknown (?:person|device)|another person|hackers?|thie(?:f|ves))"
 )
 _RELATION = (
-    r"(?:wi(?:fe|ves)|husband|hubby|spouse|partner|girlfriend|boyfriend|ex(?:[ -](?:wife|husband|boyfriend|girlfriend"
+    r"(?:wi(?:fe|ves)|husband|hubby|spouse|partner|girlfriend|boyfriend|ex(?:[ -]?(?:wife|husband|boyfriend|girlfriend"
     r"|partner))?"
     r"|mother|mom|mum|mam|father|dad|parents?|son|daughter|child|kid|brother|sister|friend|neighbou?r|room ?mate|flat"
     r" ?mate|"
@@ -89,6 +90,7 @@ RULES = (
             r"nicht mehr leben|umbringen|selbstmord|suizid|quitarme la vida|matarme|no quiero vivir|en finir avec la"
             r" vie",
             rf"{fold('хочу умереть')}|{fold('покончить с собой')}",
+            *ABROAD["self_harm"],
         ),
     ),
     Rule(
@@ -130,8 +132,9 @@ RULES = (
             r"|\b(?:is|are|was|were|it'?s) (?:\w+ )?(?:dangerous|a hazard|life-?threatening|a death ?trap|unsafe)\b",
             r"verletzt|verbrannt|krankenhaus|notarzt|verschluckt|explodiert|\bblesse|brulure|hopital|\bherid[oa]"
             r"|quemad",
-            r"\b(?:went|taken|rushed|admitted|ended up|am|is|was|him|her|me) (?:\w+ ){0,2}(?:to|in|into|at) (?:the |a"
-            r" )?hospital\b",
+            r"\b(?:went|go|going|taken|rushed|admitted|ended up|am|is|was|him|her|me) (?:\w+ ){0,2}(?:to|in|into|at)"
+            r" (?:the |a )?hospital\b",
+            *ABROAD["personal_injury"],
         ),
     ),
     Rule(
@@ -192,6 +195,7 @@ RULES = (
             r"ignorier\w* .{0,30}(?:anweisung|regel|vorgabe)|vergiss .{0,30}anweisung|ignora\w* .{0,30}instruccion",
             r"ignor\w+ .{0,30}(?:instructions|consignes) (?:precedentes|ci-dessus)|olvida .{0,30}instruccion|ignora"
             r" .{0,20}istruzioni",
+            *ABROAD["prompt_injection"],
         ),
     ),
     Rule(
@@ -270,6 +274,7 @@ RULES = (
             r"\b(?:orders?|purchases?|charges?|payments?|transactions?) (?:that |which )?(?:i|we) (?:know nothing|do"
             r" ?n[o']?t know"
             r"|never heard|have no idea|am unaware)\b",
+            *ABROAD["security_incident"],
         ),
     ),
     Rule(
@@ -319,13 +324,13 @@ RULES = (
             r"|\bconsumer (?:product safety|reports?)\b",
             r"rechtsbeistand|rechtsschutz|vor gericht|\bjustice\b.{0,10}\bsaisir|saisir .{0,15}(?:justice|tribunal)"
             r"|en justice|\brechter\b|advocaat|naar de politie|carabinieri|\bdenuncio|in tribunale|querela|advogad"
-            r"|processar"
             r"|\bprawnik|\bsad(?:u|zie)\b|\badwokat|弁護士|訴え|律师|起诉",
             r"rechtsanwalt|\banwalt|\banwaltin|rechtliche\w* schritt|verklag|\bklage\b|verbraucherzentrale"
             r"|\bgericht\b|strafanzeige",
-            r"\babogad|acciones legales|\bdemanda(?:r|re|ré|do)?\b|denunci|tribunal|hoja de reclamacion|\bavocat\b"
+            r"\babogad|acciones legales|\bdemandar|denunci|tribunal|hoja de reclamacion|\bavocat\b"
             r"|porter plainte|\bavvocato\b",
             rf"{fold('в суд')}|{fold('адвокат')}|{fold('юрист')}",
+            *ABROAD["legal_threat"],
         ),
     ),
     Rule(
@@ -365,6 +370,7 @@ RULES = (
             r"\bauskunft\b.{0,30}(?:daten|dsgvo|art)|(?:personenbezogene|meine|gespeicherte)\w* daten|daten\w*"
             r" loschen|datos personales",
             r"(?:borr|elimin|suprim)\w* .{0,20}datos|donnees personnelles|supprim\w* .{0,20}donnees",
+            *ABROAD["privacy_request"],
         ),
     ),
     Rule(
@@ -388,7 +394,7 @@ RULES = (
             r"|gone|removed))",
             r"\b(?:purg(?:e|ing)|drop(?:ping)?|end(?:ing)?|bin(?:ning)?|scrap(?:ping)?|abolish|dissolv(?:e|ing)"
             r"|tak(?:e|ing) down"
-            r"|deregister|nix|trash|zap|ditch|quit|leav(?:e|ing)|clsoe|colse|delet|deleet|deactvate|de-?activat\w*"
+            r"|deregister|nix|trash|zap|ditch|quit|clsoe|colse|delet|deleet|deactvate|de-?activat\w*"
             r"|delte)"
             r" (?:down )?(?:my|our|the|this|mine)(?: \w+)? (?:ac+ou?nts?|profile|login|user(?:name)?|registration)\b",
             r"\b(?:remove|erase|delete|drop|purge|terminate|end|close|cancel|stop) (?:my|our) (?:login|user(?:name)?"
@@ -408,8 +414,8 @@ RULES = (
             r"|\b(?:removed?|erased?"
             r"|deleted?|taken?) (?:me )?(?:from|off|out of) your (?:customer |data)?(?:base|list|system|files|records"
             r"|books)\b",
-            r"\bterminate (?:our|my|this) (?:relationship|contract|business)\b|\b(?:leave|quit) (?:wrenfield|you|your"
-            r" (?:shop"
+            r"\bterminate (?:our|my|this) (?:relationship|contract|business)\b"
+            r"|\b(?:i|we|i'?m|i'?ll|we'?ll|to|and) (?:\w+ ){0,2}(?:leav(?:e|ing)|quit) (?:wrenfield|you|your (?:shop"
             r"|company|site))(?: for good| forever|$|[?.!])|\bi want out\b|(?:^|[.!?] ?)delete everything\b"
             r"|\b(?:erase|delete|remove) my"
             r" user\b",
@@ -422,6 +428,7 @@ RULES = (
             r"(?:c(?:err|ierr)\w*|elimin\w*|borr\w*|cancel\w*|d(?:ar|en?) de baja) .{0,12}cuenta"
             r"|(?:supprim|ferm|clotur)\w* .{0,12}compte",
             rf"{fold('удал')}\w* .{{0,12}}{fold('аккаунт')}|{fold('закр')}\w* .{{0,12}}{fold('аккаунт')}",
+            *ABROAD["account_closure"],
         ),
     ),
     Rule(
@@ -461,6 +468,7 @@ RULES = (
             r"|transactions?)\b|\bcharge ?less\b|\bundo it\b",
             r"ruckbuchung|ruckbelast|ruckbuchen|lastschrift .{0,20}(?:zuruck|widersp)|contracargo|retrofactur"
             r"|retrocession",
+            *ABROAD["chargeback"],
         ),
     ),
     Rule(
@@ -507,6 +515,7 @@ RULES = (
             r"\bi work for (?:mr|mrs|ms|miss|dr|cus)|\b(?:tell|give|show|read|what'?s|what is)\b.{0,20}\baddress"
             r" (?:on|of|in) (?:order )?[a-z]\d{3,}\b",
             r"\bwho (?:bought|ordered|purchased|placed|lives|sent me)\b",
+            *ABROAD["other_customer"],
         ),
     ),
     Rule(
@@ -559,6 +568,7 @@ RULES = (
             r"|robot\w*)\b",
             r"echte\w* (?:mensch|person|mitarbeiter)|mitarbeiter\w* (?:sprechen|reden)|persona real|hablar con"
             r" (?:una?|alguien)|\bun humano\b|un etre humain|vraie personne",
+            *ABROAD["person_demanded"],
         ),
     ),
 )
@@ -578,7 +588,7 @@ MONEY_BACK = _any(
     r"\bow(?:ed|e|ing)\b|\bout of pocket\b|\b(?:to|on(?:to)?) my (?:card|account|bank)\b|\bbetter off\b|\bmake good\b"
     r"|\bundo\b|\bre ?f[un]{2,3}d|\brefnd|\bgimme\b|\bput (?:it|this|that) right\b|\bmon[ey]{1,2} bac?k",
     rf"indietro|\bterug\b|de volta|devuel|{fold('верн')}|返金|退款|払い戻",
-    r"erstatt|ruckzahl|\bzuruck|entschadig|gutschrift|reembols|devoluci|devolv|\brembours|\brimbors|terugbetal|indemn",
+    r"erstatt|ruckzahl|\bzuruck|entschadig|gutschrift|reembols|devoluc|devolv|\brembours|\brimbors|terugbetal|indemn",
 )
 
 # -- what only limits a ticket to a draft for a person
