@@ -20,7 +20,7 @@ from sluice.figures import percent
 from sluice.reach import database_of
 from sluice.terminal import USAGE, WRONG, AsJson, commands, console, fail, print_json, read_settings, run, verbatim
 
-BAR = 24  # columns
+BAR = 12  # columns
 RISK, DELTA = 0.021, 0.05  # what `sluice certify` promises unless told otherwise
 COLOUR = {
     Ending.UNCHANGED: "green",
@@ -128,7 +128,8 @@ async def read_pages(queue: Queue, window: Days) -> AsyncIterator[Sequence[Handl
 def _show(found: _Found, policy: Policy, risk: float, delta: float) -> None:
     table = Table(title=f"{len(found.rows)} drafts that people acted on", title_justify="left")
     for name in ("topic, week", "drafts", "", "unchanged", "edited", "rejected", "earned auto"):
-        table.add_column(name, justify="right" if name == "drafts" else "left", overflow="fold")
+        whole = name in ("topic, week", "")  # others wrap first
+        table.add_column(name, justify="right" if name == "drafts" else "left", no_wrap=whole, overflow="fold")
     for line in lines(found.rows):
         told = _told(earned(line, risk=risk, delta=delta), line, policy, risk) if line.week is None else Text()
         _row(table, line, told)
@@ -149,16 +150,21 @@ def _row(table: Table, line: Line, told: Text) -> None:
     edits = [ending for ending in Ending if ending not in (Ending.UNCHANGED, Ending.REJECTED)]
     kinds = ", ".join(f"{line.counts[each]} {each.value}" for each in edits if line.counts[each])
     faults = ", ".join(f"{count} {fault.value}" for fault, count in sorted(line.faults.items()))
-    rejected = percent(line.share(Ending.REJECTED)) + (f"\n[dim]{faults}[/]" if faults else "")
     table.add_row(
         verbatim(f"  {line.week}" if line.week else line.intent, "dim" if line.week else ""),
         str(line.n),
         bar(line),
-        percent(line.share(Ending.UNCHANGED), line.interval(Ending.UNCHANGED)),
-        percent(line.share(*edits)) + (f"\n[dim]{kinds}[/]" if kinds else ""),
-        rejected,
+        _cell(line, (Ending.UNCHANGED,)),
+        _cell(line, edits, kinds),
+        _cell(line, (Ending.REJECTED,), faults),
         told,
     )
+
+
+def _cell(line: Line, endings: Sequence[Ending], kinds: str = "") -> str:
+    """A share, below it its interval and what it consists of."""
+    low, high = line.interval(*endings) or (0.0, 1.0)
+    return f"{percent(line.share(*endings))}\n[dim]{low:.0%} to {high:.0%}" + (f"\n{kinds}" if kinds else "") + "[/]"
 
 
 def bar(line: Line) -> Text:
