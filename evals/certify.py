@@ -96,7 +96,7 @@ def certify(tune: Sequence[Judged], holdout: Sequence[Judged], promises: Sequenc
         raise ValueError("two promises are for the same intents")
     scored = fit(tune)
     own = {promise.intent for promise in promises if promise.intent is not None}
-    seen = {row.intent for row in tune if row.candidate}
+    seen = {row.intent for row in tune if row.signals}
     proofs = []
     for promise in promises:
         intents = {promise.intent} if promise.intent is not None else seen - own
