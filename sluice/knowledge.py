@@ -1,4 +1,4 @@
-"""`sluice knowledge`: what the help centre lacks."""
+"""`sluice knowledge`: what the help centre lacks, and where it disagrees with itself."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -11,16 +11,32 @@ import typer
 from rich.table import Table
 
 from evals.gaps import MOST, UNANSWERED, Gap, Unanswered, find_gaps
+from infra.knowledge import Article, Format
+from infra.knowledge.article import PUBLIC
 from infra.postgres.knowledge import vector_text
 from infra.postgres.pool import Pool, fetch, open_pool
 from infra.rows import UnreadableFile, fault, read_rows
 from infra.settings import Settings
-from infra.wiring import embedder_of
+from infra.wiring import articles_of, embedder_of
+from processors.conflict import conflicts
 from processors.ports import Embedder
+from schemas.retrieval import Passage
 from sluice.reach import owner_url
-from sluice.terminal import USAGE, AsJson, commands, console, fail, print_json, read_settings, run, stderr, verbatim
+from sluice.terminal import (
+    USAGE,
+    WRONG,
+    AsJson,
+    commands,
+    console,
+    fail,
+    print_json,
+    read_settings,
+    run,
+    stderr,
+    verbatim,
+)
 
-app = commands("The help centre: what it lacks.")
+app = commands("The help centre as a whole: what it lacks, where it disagrees with itself, what is due for review.")
 LONGEST = 1_200  # characters of a ticket that are read
 
 
@@ -33,11 +49,6 @@ class Nearest:
     title: str
     heading: str
     score: float  # cosine with the middle of the gap
-
-
-@app.callback()
-def about() -> None:
-    """Look at the help centre as a whole."""
 
 
 @app.command("gaps")
@@ -80,6 +91,76 @@ def show_gaps(
         print_json({"unanswered": count, "gaps": [_as_json(gap, near) for gap, near in found]})
     else:
         _show(count, found)
+
+
+@app.command("check")
+def check_help_centre(
+    source: Annotated[
+        str | None, typer.Argument(help="A folder, file or address as `sluice ingest` takes it. Else what is stored.")
+    ] = None,
+    kind: Annotated[
+        Format | None, typer.Option("--from", help="What the source is, where its name does not tell.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Name the sections that disagree with each other, and the articles past their review date.
+
+    Both keep answers from going out by themselves, and a person is told then. This says it before: every public section
+    is compared with every other, by its numbers, dates and denials. Exit code 1 where something is found.
+
+    Examples:
+
+      sluice knowledge check
+
+      sluice knowledge check help-centre/ --json
+    """
+    if source is not None and "://" not in source and not Path(source).exists():
+        fail(f"{source}: no such file or folder", USAGE)
+    settings, now = read_settings(), datetime.now(UTC)
+    with nullcontext() if as_json else stderr.status("comparing every section with every other"):
+        passages = run(_of_source(settings, source, kind, now) if source else _stored(settings, now))
+        clashes = conflicts(passages)
+    stale = sorted({passage.article_id for passage in passages if passage.stale})
+    if as_json:
+        print_json({"sections": len(passages), "conflicts": clashes, "past_review": stale})
+    else:
+        for line in (*clashes, *(f"{name}: past its review date" for name in stale)):
+            console.print(verbatim(line), soft_wrap=True)
+        console.print(f"{len(passages)} sections, {len(clashes)} pairs disagree, {len(stale)} articles past review")
+    if clashes or stale:
+        raise typer.Exit(WRONG)
+
+
+async def _stored(settings: Settings, now: datetime) -> list[Passage]:
+    async with await open_pool(settings.database_url_for("auditor", owner_url(settings)), size=1) as pool:
+        rows = await fetch(pool, "current_sections", {"at": now})
+    return [Passage(**row, score=0.0) for row in rows]
+
+
+async def _of_source(settings: Settings, source: str, kind: Format | None, now: datetime) -> list[Passage]:
+    """The public sections of a source that hold now."""
+    articles = await articles_of(source, kind, settings)
+    return [
+        Passage(
+            article_id=article.id,
+            section_id=section.id,
+            version=article.version or 1,
+            title=article.title,
+            heading=section.heading,
+            text=section.text,
+            score=0.0,
+            stale=article.review_by is not None and article.review_by < now,
+        )
+        for article in articles
+        if article.audience == PUBLIC and _holds(article, now)
+        for section in article.sections
+    ]
+
+
+def _holds(article: Article, now: datetime) -> bool:
+    return (article.valid_from is None or article.valid_from <= now) and (
+        article.valid_to is None or now < article.valid_to
+    )
 
 
 async def _gaps(

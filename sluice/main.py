@@ -49,7 +49,7 @@ COMMANDS: Mapping[str, Place] = {
     "faithfulness": Place("faithfulness", "faithfulness", LOOK, "Ragas's score of answers by a judge, offline."),
     "doctor": Place("doctor", "doctor", LOOK, "Say what is reachable, which versions run, and what to fix."),
     "ingest": Place("ingest", "ingest_articles", PREPARE, "Put a help centre into Postgres, one chunk an H2 section."),
-    "knowledge": Place("knowledge", "app", PREPARE, "What the help centre lacks: clusters of tickets nothing answers."),
+    "knowledge": Place("knowledge", "app", PREPARE, "What the help centre lacks, and where it disagrees with itself."),
     "train": Place("train", "app", PREPARE, "Fit the router and the gate's verifier on labelled tickets."),
     "certify": Place("certify", "certify_suite", PREPARE, "Prove a rate of bad answers on labels that tuned nothing."),
     "migrate": Place("migrate", "migrate_database", PREPARE, "Bring the database to this version's schema."),

@@ -256,6 +256,15 @@ where a.audience = 'public' and s.audience = 'public' and a.valid_from <= %(at)s
 order by s.embedding <=> %(vector)s::vector, s.article_id, s.section_id
 limit 1;
 
+-- name: current_sections
+-- The public sections that hold at a moment, and whether they are past their review date.
+select
+    s.article_id, s.section_id, s.version, a.title, s.heading, s.text, a.url, a.language, a.review_by,
+    coalesce(a.review_by < %(at)s, false) as stale
+from kb_section as s join kb_article as a using (article_id, version)
+where a.audience = 'public' and s.audience = 'public' and a.valid_from <= %(at)s and %(at)s < a.valid_to
+order by s.article_id, s.position;
+
 -- name: lock_ingest
 -- One ingest at a time.
 select pg_advisory_xact_lock(7553221002);

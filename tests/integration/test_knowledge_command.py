@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -27,14 +29,14 @@ ARTICLES = [
 @pytest.fixture
 def command(database: str, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setattr("sluice.knowledge.embedder_of", lambda settings: HashingEmbedder())
-    return lambda *arguments: CliRunner().invoke(
-        app, ["gaps", *map(str, arguments)], env={"DATABASE_URL": database, "COLUMNS": "200"}
+    return lambda *arguments, name="gaps": CliRunner().invoke(
+        app, [name, *map(str, arguments)], env={"DATABASE_URL": database, "COLUMNS": "200"}
     )
 
 
-async def _publish(database: str) -> None:
+async def _publish(database: str, articles: list[Article]) -> None:
     async with await open_pool(database, size=1) as pool:
-        await ingest(pool, HashingEmbedder(), ARTICLES)
+        await ingest(pool, HashingEmbedder(), articles)
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def decided(database: str) -> str:
 
 
 def test_decisions_of_the_last_days_are_gathered(command: Command, decided: str) -> None:
-    asyncio.run(_publish(decided))
+    asyncio.run(_publish(decided, ARTICLES))
     told = json.loads(command("--json").stdout)
     (gap,) = told["gaps"]
     assert (told["unanswered"], gap["size"]) == (5, 4)
@@ -97,3 +99,36 @@ def test_files_that_do_not_belong_together_are_refused(command: Command, tmp_pat
     assert command("--predictions", tmp_path / "p.jsonl").exit_code == 2
     refused = command("--predictions", tmp_path / "p.jsonl", "--tickets", tmp_path / "t.jsonl")
     assert "has no ticket x" in f"{refused.exception} {refused.stderr}"
+
+
+# -- check
+
+CLASHING = [
+    Article("cards", "Cards", (ArticleSection("v", "Validity", "A gift card is valid for 24 months from purchase."),)),
+    Article("faq", "Questions", (ArticleSection("c", "Cards", "A gift card is valid for two years from purchase."),)),
+    Article("terms", "Terms", (ArticleSection("c", "Cards", "A gift card is valid for 36 months from purchase."),)),
+    Article("staff", "Cards", (ArticleSection("c", "C", "A gift card is valid for 9 months."),), audience="internal"),
+]
+FOUND = [
+    "cards#v and terms#c disagree: 24 months, 36 months",
+    "faq#c and terms#c disagree: 2 years, 36 months",
+]
+
+
+def test_what_is_stored_is_compared_section_by_section(command: Command, database: str) -> None:
+    due = replace(CLASHING[1], review_by=datetime(2026, 1, 1, tzinfo=UTC))
+    asyncio.run(_publish(database, [CLASHING[0], due, *CLASHING[2:]]))
+    result = command("--json", name="check")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {"sections": 3, "conflicts": FOUND, "past_review": ["faq"]}
+    assert "3 sections, 2 pairs disagree, 1 articles past review" in command(name="check").stdout
+
+
+def test_a_source_is_checked_before_it_is_ingested(command: Command, tmp_path: Path) -> None:
+    for number, months in enumerate((24, 36)):
+        text = f"A gift card is valid for {months} months from purchase."
+        (tmp_path / f"a{number}.md").write_text(f"---\ntitle: Cards\n---\n## Validity\n{text}\n")
+    assert "a0#validity and a1#validity disagree: 24 months, 36 months" in command(tmp_path, name="check").stdout
+    (tmp_path / "a1.md").unlink()
+    assert command(tmp_path, name="check").exit_code == 0
+    assert command("nowhere", name="check").exit_code == 2
