@@ -194,7 +194,7 @@ def verifying(pairs: Pairs, beside: Beside) -> Iterator[Measure]:
     """Planted faults that the gate stops where it stops one good answer in ten: cross-fitted on the training half."""
     for kind in beside.caught:
         n, stopped = int(str(kind["n"])), int(str(kind["at_tenth"]))
-        name = str(kind["kind"]).replace("-", "_")
+        name = re.sub(r"\W+", "_", str(kind["kind"]))
         yield share(
             f"stopped_{name}",
             f"answers with the planted fault {kind['kind']} stopped, where one good one in ten is (training half)",
