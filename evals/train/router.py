@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from evals.dataset import OUT_OF_SCOPE, Halves, LabelledTicket, Suite, SuiteError, halves
 from evals.router import Part, calibration_error, language_of, parted, precise_from
 from evals.scorers import wilson
-from evals.train.ridge import EVEN, HALF, WIDTH, Features, Ridge, Rows, explicit, featured, fit
+from evals.train.ridge import OF_FEW, OF_MANY, WIDTH, Features, Ridge, Rows, explicit, featured, fit
 from infra.knowledge import read_articles
 from infra.models.classifier import (
     Calculation,
@@ -364,7 +364,7 @@ def _ridge(data: _Data, rows: Rows) -> Ridge:
     used = np.flatnonzero(lent != "")
     labels = np.concatenate([data.columns[rows], np.searchsorted(data.intents, lent[used])])
     every = np.concatenate([rows, len(data.examples) + used])
-    return fit(data.features, every, labels, len(data.intents), EVEN if _few(data) else HALF)
+    return fit(data.features, every, labels, len(data.intents), OF_FEW if _few(data) else OF_MANY)
 
 
 def _lent(data: _Data, rows: Rows) -> Labels:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evals.dataset import LabelledTicket, Suite, load_suite
-from evals.train.router import RouterReport, train_router
+from evals.dataset import LabelledTicket, Suite, SuiteError, load_suite
+from evals.train.confusion import draw_confusion
+from evals.train.router import Correction, RouterReport, read_corrections, train_router
 from infra.embeddings.scripted import HashingEmbedder
 from infra.models.classifier import FILE, LocalClassifier, load
 from infra.models.untrained import NotTrained
@@ -158,3 +159,45 @@ def test_the_shops_policy_lists_every_intent_of_its_tickets() -> None:
     policy = Policy.parse((ROOT / "infra" / "policy.toml").read_text())
     labels = {ticket.intent_label for ticket in load_suite(ROOT / "evals" / "datasets" / "shop").split("train")}
     assert labels == set(policy.intents)
+
+
+# -- corrections and the report
+
+
+async def test_a_correction_takes_the_place_of_the_label(tmp_path: Path) -> None:
+    given = suite(tmp_path)
+    told = [Correction(text=ticket.body, intent="warranty") for ticket in given.tickets["train"] if "gift" in ticket.id]
+    report = await train_router(
+        given, tmp_path, HashingEmbedder(), progress=lambda line: None, on=TODAY, corrections=told[:4]
+    )
+    found = await LocalClassifier.load(tmp_path, HashingEmbedder()).classify(told[0].text)
+    assert (found.intent, report.corrections, report.examples) == ("warranty", 4, 48)
+
+
+def test_corrections_are_read_line_by_line(tmp_path: Path) -> None:
+    file = tmp_path / "corrections.jsonl"
+    file.write_text('{"text": "isopure", "intent": "product", "by": "anna"}\n\n{"text": "hi", "intent": "greeting"}\n')
+    assert [row.intent for row in read_corrections(file)] == ["product", "greeting"]
+    file.write_text('{"text": "isopure"}\n')
+    with pytest.raises(SuiteError, match=r"corrections.jsonl:1: Field required"):
+        read_corrections(file)
+
+
+def test_the_report_tells_channels_and_languages_apart(trained: tuple[Path, RouterReport]) -> None:
+    report = trained[1]
+    assert [(part.name, part.n) for part in report.by_channel] == [("api", 48)]
+    assert sum(part.n for part in report.by_language) == 48
+    assert all(0 < part.low <= part.accuracy for part in (*report.by_channel, *report.by_language))
+
+
+def test_the_report_says_what_is_harder_than_its_examples(trained: tuple[Path, RouterReport]) -> None:
+    report = trained[1]
+    assert report.accuracy_hard <= report.accuracy
+    assert report.precise_from is None or 0.0 < report.precise_from <= 1.0
+
+
+def test_what_is_taken_for_what_is_a_picture(trained: tuple[Path, RouterReport], tmp_path: Path) -> None:
+    draw_confusion(trained[1].confusion, tmp_path / "router.svg", "small")
+    picture = (tmp_path / "router.svg").read_text()
+    assert picture.lstrip().startswith("<?xml")
+    assert sum(sum(row.values()) for row in trained[1].confusion.values()) == 48
