@@ -16,9 +16,10 @@ from infra.models.scripted import ScriptedModel
 from infra.scripted.conversations import ScriptedConversations
 from infra.scripted.ledger import ScriptedLedger
 from infra.scripted.switch import ScriptedSwitchTable
+from processors.certificate import Certification, fingerprint
 from processors.errors import DependencyDown, ModelFailed, SluiceError, TryLater, Undeliverable
 from processors.outside import LEFT
-from processors.policy import Policy, waiving
+from processors.policy import Auto, Policy, waiving
 from processors.ports import Classification, ItemKind, SwitchView
 from processors.resolution import DraftReply, DraftSentence, load_prompt
 from processors.selective import Certified
@@ -37,6 +38,7 @@ from streams.outage import Outages
 from streams.stage import topics_of
 from streams.step import DeadLimit, Record, Tools, step
 from streams.worker import LAYERS
+from tests.unit.test_gate import BY_WORST, CERTIFICATE
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 QUOTE = "You can return an item within 30 days of delivery."
@@ -245,6 +247,18 @@ async def test_a_ticket_walks_the_whole_path_and_is_answered() -> None:
         "tickets.auto-send",
         "tickets.outcome",
     ]
+
+
+@pytest.mark.parametrize(
+    ("frozen", "outcome"), [("now", Outcome.SENT), ("changed", Outcome.SUGGESTED), (None, Outcome.SUGGESTED)]
+)
+async def test_the_workers_send_under_a_certificate_that_is_in_force(frozen: str | None, outcome: Outcome) -> None:
+    world = await armed()
+    world.policy = world.policy.model_copy(update={"auto": Auto(certificate="required")})
+    covering = CERTIFICATE.model_copy(update={"intents": tuple(world.policy.intents)})
+    certification = Certification(certificates=(covering,), sections=frozenset({fingerprint(QUOTE)}))
+    world.certified = Certified(BY_WORST, certification, frozen) if frozen else None
+    assert await walk(world, ticket()) == [outcome]
 
 
 async def test_every_stage_adds_its_step() -> None:
