@@ -222,7 +222,7 @@ def siege(
     world.write(folder)
     ready = Siege(world, environ, kafka, database)
     ready.command("ingest", str(SHOP / "articles"))
-    ready.command("ingest", str(folder / "articles"), "--keep", "--customers", str(folder / "crm.jsonl"))
+    ready.command("ingest", str(folder / "articles"), "--customers", str(folder / "crm.jsonl"))
     yield ready
     _execute(postgres, "drop database {} with (force)", "adversarial")
 
