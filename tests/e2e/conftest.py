@@ -71,7 +71,7 @@ class Stack:
     client: httpx.Client
     database: str  # as the auditor
 
-    def command(self, *arguments: str, expect: int = 0) -> str:
+    def command(self, *arguments: str, expect: int = 0, within: float = 180.0) -> str:
         """Run `sluice` and return what it printed."""
         run = subprocess.run(
             [sys.executable, "-m", "sluice.main", *arguments],
@@ -80,7 +80,7 @@ class Stack:
             capture_output=True,
             text=True,
             check=False,
-            timeout=180,
+            timeout=within,
         )
         assert run.returncode == expect, f"{arguments}: {run.returncode}\n{run.stdout}\n{run.stderr}"
         return run.stdout
@@ -198,7 +198,7 @@ def _running(home: Path) -> Iterator[Stack]:
     mail_server = start_mail_server(environ)
     try:
         for part in ("router", "gate"):
-            started.command("train", part, "shop")
+            started.command("train", part, "shop", within=600.0)
         started.command("up", "--services")
         started.command("ingest", str(SHOP / "articles"))
         started.command("ingest", "--customers", str(SHOP / "crm.jsonl"))
