@@ -77,7 +77,7 @@ class Opinion:
 
     dense: Matrix  # texts × intents, the part of the scores that rests on MiniLM
     sparse: Matrix  # the part that rests on words and letters
-    nearest: Matrix  # cosine to the nearest intent's centroid
+    cosines: Matrix  # texts × intents, to the intents' centroids
     temperature: float = 1.0
 
     @cached_property
@@ -92,9 +92,15 @@ class Opinion:
         return softmax(self.scores / self.temperature)
 
     @cached_property
+    def nearest(self) -> Matrix:
+        """The cosine to the nearest centroid."""
+        highest: Matrix = self.cosines.max(axis=1)
+        return highest
+
+    @cached_property
     def agreed(self) -> NDArray[np.bool_]:
-        """Whether both parts, each by itself, name the same intent."""
-        same: NDArray[np.bool_] = self.dense.argmax(axis=1) == self.sparse.argmax(axis=1)
+        """Whether a second model, which knows the intents' centroids alone, names the same intent."""
+        same: NDArray[np.bool_] = self.scores.argmax(axis=1) == self.cosines.argmax(axis=1)
         return same
 
 
@@ -130,12 +136,12 @@ class Calculation:
         return Opinion(
             dense=kernel(vectors, self.trained.landmarks, float(self.trained.width)) @ self.trained.dense,
             sparse=np.asarray(features @ self.trained.sparse),
-            nearest=(vectors @ self.trained.centroids.T).max(axis=1),
+            cosines=vectors @ self.trained.centroids.T,
             temperature=float(self.trained.temperature),
         )
 
     def classify(self, vector: Sequence[float], text: str) -> tuple[list[tuple[str, float]], float, bool]:
-        """Intents with their probabilities, best first; P(in scope); whether both parts name the same intent."""
+        """Intents with their probabilities, best first; P(in scope); whether both models name the same intent."""
         opinion = self.opinion(np.array([vector]), [text])
         scope = Scope(self.trained.scope_weights, self.trained.scope_quantiles)
         in_scope = scope.probability(scope_features(opinion, self.trained.intents)[0])
