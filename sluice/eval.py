@@ -85,6 +85,9 @@ def evaluate(
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit with 1 where a bar of evals/bars.toml is missed, or a figure is lost.")
     ] = False,
+    release: Annotated[
+        bool, typer.Option("--release", help="Keep the figures in evals/released, for later runs to be held against.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a suite's tickets through the same processors and adapters as the workers, without Kafka.
@@ -118,6 +121,8 @@ def evaluate(
         fail(str(error), DOWN)
     except OtherRun as error:
         fail(f"{error}: give another --out, or --fresh to drop them", USAGE)
+    if release:
+        _release(order, found)
     if as_json:
         print_json(found)
     else:
@@ -216,10 +221,22 @@ def _bars(order: Order) -> Mapping[str, Bar]:
     return own if order.until == "gate" or not order.suite.articles else {}
 
 
+def _baseline(order: Order) -> Path:
+    """Where the released figures of a suite and split are kept."""
+    return RELEASED / f"{order.suite.name}-{order.split}.json"
+
+
 def _released(order: Order) -> dict[str, Any]:
-    """The last released report of the suite and split, of the suite's held-out half else; {} where there is none."""
-    own = RELEASED / f"{order.suite.name}-{order.split}.json"
-    return _json(own if own.is_file() else RELEASED / f"{order.suite.name}.json")
+    """The last released figures of the suite and split; {} where there are none."""
+    return _json(_baseline(order))
+
+
+def _release(order: Order, found: Mapping[str, Any]) -> None:
+    """Keep the figures alone: the rest of a report may tell of tickets that are not ours to give away."""
+    kept = {name: found[name] for name in ("provenance", "tickets", "measures")}
+    _baseline(order).parent.mkdir(exist_ok=True)
+    _baseline(order).write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    stderr.print(f"wrote {_baseline(order)}")
 
 
 def _against(order: Order) -> Against:
