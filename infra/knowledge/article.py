@@ -12,7 +12,6 @@ from typing import Any
 from infra.knowledge.windows import windows
 from infra.rows import UnreadableFile, fault
 
-LONGEST_OVERLAP = 200  # characters
 PUBLIC, INTERNAL = "public", "internal"  # internal: never shown to a customer
 
 
@@ -50,12 +49,8 @@ class Article:
 
     @property
     def chunks(self) -> tuple[str, ...]:
-        """What the vector of each section is made of: title, heading, the sentence before it, and itself."""
-        before = ["", *(_last_sentence(section.text) for section in self.sections)]
-        return tuple(
-            "\n".join(filter(None, (self.title, section.heading, overlap, section.text)))
-            for section, overlap in zip(self.sections, before, strict=False)
-        )
+        """What the vector of each section is made of: title, heading and itself."""
+        return tuple("\n".join(filter(None, (self.title, section.heading, section.text))) for section in self.sections)
 
     @property
     def windows(self) -> tuple[tuple[str, ...], ...]:
@@ -64,11 +59,6 @@ class Article:
             tuple(f"{self.title}\n{section.heading}\n{window}" for window in windows(section.text))
             for section in self.sections
         )
-
-
-def _last_sentence(text: str) -> str:
-    """The end of a section, to bridge what the next one takes for granted. Part of a vector, never of a quote."""
-    return re.split(r"(?<=[.!?])\s+|\n", text.strip())[-1][-LONGEST_OVERLAP:]
 
 
 class UnreadableArticle(UnreadableFile):

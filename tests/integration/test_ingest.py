@@ -81,10 +81,7 @@ async def test_the_same_again_touches_nothing_and_embeds_nothing(owner: Pool) ->
 async def test_a_changed_text_is_a_new_version_from_now_on(owner: Pool) -> None:
     await ingest(owner, CountingEmbedder(), [ARTICLE], now=MAY)
     report = await ingest(owner, CountingEmbedder(), [CHANGED], now=JUNE)
-    assert (report.count(Act.CHANGED), report.embedded) == (
-        1,
-        2,
-    )  # the changed section, and the one that overlaps with it
+    assert (report.count(Act.CHANGED), report.embedded) == (1, 1)  # the changed section alone
     assert await found(owner, MAY) == [(1, "Within 30 days.")]
     assert await found(owner, JUNE) == [(2, "Within 45 days.")]
 
@@ -111,10 +108,10 @@ async def test_another_embedder_gives_unchanged_texts_new_vectors(owner: Pool) -
     assert await rows(owner, "select count(*), count(distinct version) as versions from kb_section") == [(2, 1)]
 
 
-async def test_the_vector_of_a_section_knows_its_title_and_what_came_before(owner: Pool) -> None:
+async def test_the_vector_of_a_section_knows_its_title_and_heading(owner: Pool) -> None:
     embedder = CountingEmbedder()
     await ingest(owner, embedder, [ARTICLE])
-    assert embedder.given == ["Returns\nOne\nWithin 30 days.", "Returns\nTwo\nWithin 30 days.\nFree."]
+    assert embedder.given == ["Returns\nOne\nWithin 30 days.", "Returns\nTwo\nFree."]
     assert await rows(owner, "select text from kb_section where section_id = 'two'") == [("Free.",)]
 
 
@@ -195,7 +192,7 @@ async def test_a_rehearsal_tells_the_same_and_does_nothing(owner: Pool) -> None:
     embedder = CountingEmbedder()
     told = await rehearse(owner, embedder, [CHANGED, CARE], now=JUNE, retire=Retire.FEW)
     placed = (Placed("a", "Returns", Act.CHANGED), Placed(CARE.id, CARE.title, Act.ADDED))
-    assert told == IngestReport(placed, sections=3, embedded=3, retired=("gifts",))
+    assert told == IngestReport(placed, sections=3, embedded=2, retired=("gifts",))
     assert (embedder.given, await names(owner, JULY)) == ([], {"a", "gifts"})
     assert await ingest(owner, embedder, [CHANGED, CARE], now=JUNE, retire=Retire.FEW) == told
 
