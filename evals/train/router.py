@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from schemas.event import Value
 FOLDS = 5
 FOLDS_OF_MANY = 3  # where an intent has plenty of examples, five take long and say no more
 LIMIT = 20_000  # texts, 3 minutes and 2 GB; the time grows with the cube
+CHARACTERS = 1_000_000  # of all texts; more take minutes to embed
 FOLD_LIMIT = 6000  # texts a model of the cross-validation is fitted on
 MIN_EXAMPLES = 2  # a rarer intent cannot be learnt
 FEW = 30  # examples an intent; with fewer, intents are weighted equally
@@ -211,7 +213,7 @@ async def train_router(
     """
     parts = halves(suite)
     everything = _corrected(_examples(parts), corrections)
-    examples, dropped = _enough(_capped(everything, LIMIT))
+    examples, dropped = _enough(_capped(everything))
     progress(f"{len(examples)} texts, {len({example.intent for example in examples})} intents")
     texts = _further(suite, sorted({example.intent for example in examples}))
     unlabelled = [ticket for ticket in parts.train if not ticket.intent_label]
@@ -256,9 +258,11 @@ def _corrected(examples: Sequence[Example], corrections: Sequence[Correction]) -
     return [*kept, *by_people]
 
 
-def _capped(examples: Sequence[Example], limit: int) -> list[Example]:
-    """At most `limit` examples, drawn by a hash of their ids so that the same suite gives the same ones."""
-    chosen = sorted(examples, key=lambda example: sha256(example.id.encode()).digest())[:limit]
+def _capped(examples: Sequence[Example]) -> list[Example]:
+    """As many as are trained on, drawn by a hash of their ids so that the same suite gives the same ones."""
+    drawn = sorted(examples, key=lambda example: sha256(example.id.encode()).digest())[:LIMIT]
+    room = accumulate(len(example.text) for example in drawn)
+    chosen = [example for example, taken in zip(drawn, room, strict=True) if taken <= CHARACTERS]
     return sorted(chosen, key=lambda example: example.id)
 
 
