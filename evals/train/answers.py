@@ -21,8 +21,7 @@ from processors.ports import Embedder, Model, Prompt, Source
 from processors.resolution import DraftReply, DraftRequest, ShownPassage
 from schemas.resolution import Citation, Sentence
 
-TICKETS = 160  # labelled tickets at most, out-of-scope ones included
-LARGE, TICKETS_OF_LARGE = 400, 50  # sections from which a help centre is large: each ticket there takes longer
+TICKETS = 200  # labelled tickets at most, out-of-scope ones included
 FOUND = 8  # sections a question is answered from, as retrieval gives by default
 SOURCE = 0.3  # cosine below which a section is no source, as the retrieval threshold
 FEW = 40  # below this many labelled tickets, headings stand in for questions
@@ -105,9 +104,8 @@ def sample(tickets: Sequence[LabelledTicket], library: Library) -> tuple[Labelle
     shuffled = sorted(tickets, key=lambda ticket: sha256(ticket.id.encode()).digest())
     answered = [ticket for ticket in shuffled if library.expected(ticket)]
     nothing = [ticket for ticket in shuffled if ticket.out_of_scope and not ticket.expected_sources]
-    most = TICKETS if len(library.sources) < LARGE else TICKETS_OF_LARGE
-    unanswerable = nothing[: most // 5]
-    return (*unanswerable, *answered[: most - len(unanswerable)])
+    unanswerable = nothing[: TICKETS // 5]
+    return (*unanswerable, *answered[: TICKETS - len(unanswerable)])
 
 
 # -- the examples

@@ -33,16 +33,18 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from evals.dataset import Suite, halves
+from evals.dataset import LabelledTicket, Suite, halves
 from evals.train.answers import Example, Kept, Library, Maker, sample, sections_of
 from evals.train.records import RecordFigures, Records, learn_records
 from infra.models.extractive import LocalExtractive
+from infra.models.precedents import Precedent, Precedents, precedents_of
 from infra.models.verifier import (
     FILE,
     FLOOR,
     Cited,
     Trained,
     Vectors,
+    asked_of,
     calibrated,
     embed,
     embed_tokens,
@@ -51,8 +53,10 @@ from infra.models.verifier import (
     needed,
     softplus,
 )
-from processors.groundedness.features import NAMES
+from processors.groundedness.features import NAMES, Before
+from processors.groundedness.vetoes import RECORD
 from processors.ports import Embedder, Model
+from schemas.router import Band
 
 FOLDS = 5
 STOPPED = 0.1  # share of good sentences stopped at the second operating point
@@ -142,16 +146,52 @@ async def _train(
     maker = Maker(library, answerer, embedder, suite.references)
     examples = await maker.examples(sample(parted.train, library), progress)
     progress(f"{len(examples)} answers made")
-    rows = await _measured(examples, embedder, library.idf)
+    known = await Known.of(parted.train, embedder)
+    rows = await _measured(examples, embedder, library.idf, known)
     progress(f"{len(rows)} sentences measured")
     fitted = _fit(rows, examples)
     records = await learn_records(suite, parted.train, embedder)
     report = _report(suite, parted.rule, examples, rows, fitted, records)
-    digest = _write(out_dir, fitted, records, library, embedder, report)
+    digest = _write(out_dir, fitted, records, known.precedents, library, embedder, report)
     return replace(report, digest=digest)
 
 
 # -- measuring
+
+
+@dataclass(frozen=True)
+class Known:
+    """The labelled questions of the train half, and whose each is: a customer's own ones are no precedents for it."""
+
+    precedents: Precedents
+    groups: NDArray[np.str_]
+    texts: NDArray[np.str_]
+
+    @classmethod
+    async def of(cls, tickets: Sequence[LabelledTicket], embedder: Embedder) -> "Known":
+        """Embed them. What a label only supports, or answers from records, is left out."""
+        labelled = [found for ticket in tickets if (found := _precedent(ticket)) is not None]
+        vectors = await embedder.embed([one.text for one in labelled])
+        return cls(
+            precedents_of(labelled, vectors),
+            np.array([one.group for one in labelled], np.str_),
+            np.array([one.text for one in labelled], np.str_),
+        )
+
+    def before(self, example: Example, cited: Cited, vectors: Vectors) -> Before:
+        """What answered questions like the example's, of other customers and in other words."""
+        asked = asked_of(example.question)
+        apart = (self.groups == example.group) | (self.texts == asked)
+        return self.precedents.before(vectors.whole[asked], cited.key, apart[: len(self.precedents.answered)])
+
+
+def _precedent(ticket: LabelledTicket) -> Precedent | None:
+    """A ticket as a precedent; None where its label says nothing of what answers it."""
+    sources = [source for source in ticket.expected_sources if source.role == "answer"]
+    sections = frozenset((s.article_id, s.section_id) for s in sources if not s.article_id.startswith(RECORD))
+    if (sources and not sections) or (not sources and ticket.expected_band in (None, Band.AUTO)):
+        return None
+    return Precedent(asked_of(ticket.text), ticket.group, sections) if ticket.text else None
 
 
 @dataclass(frozen=True)
@@ -165,11 +205,13 @@ class Measured:
     values: tuple[float, ...]  # empty where a veto fired
 
 
-async def _measured(examples: Sequence[Example], embedder: Embedder, idf: Mapping[str, float]) -> tuple[Measured, ...]:
+async def _measured(
+    examples: Sequence[Example], embedder: Embedder, idf: Mapping[str, float], known: Known
+) -> tuple[Measured, ...]:
     laid = [lay_out(example.sentences, example.sources) for example in examples]
     vectors = await _vectors(examples, laid, embedder)
     return tuple(
-        _measure(number, at, example, one, vectors, idf)
+        _measure(number, at, example, one, vectors, idf, known)
         for number, (example, cited) in enumerate(zip(examples, laid, strict=True))
         for at, one in enumerate(cited)
     )
@@ -185,11 +227,19 @@ async def _vectors(examples: Sequence[Example], laid: Sequence[Sequence[Cited | 
     return Vectors(await embed(embedder, sorted(whole)), await embed_tokens(embedder, sorted(tokens)))
 
 
-def _measure(
-    number: int, at: int, example: Example, one: Cited | None, vectors: Vectors, idf: Mapping[str, float]
+def _measure(  # noqa: PLR0913 - a sentence's place, and all that its features are made of
+    number: int,
+    at: int,
+    example: Example,
+    one: Cited | None,
+    vectors: Vectors,
+    idf: Mapping[str, float],
+    known: Known,
 ) -> Measured:
     vetoes = one.vetoes if one else ("unknown-source",)
-    values = measure(example.question, one, vectors, idf) if one and not vetoes else ()
+    values = (
+        measure(example.question, one, vectors, idf, known.before(example, one, vectors)) if one and not vetoes else ()
+    )
     return Measured(number, at, example.labels[at], vetoes, values)
 
 
@@ -389,10 +439,16 @@ def _shown(auroc: float | None) -> str:
     return "-" if auroc is None else f"{auroc:.3f}"
 
 
-def _write(
-    out_dir: Path, fitted: Fitted, records: Records, library: Library, embedder: Embedder, report: GateReport
+def _write(  # noqa: PLR0913 - all that was learned
+    out_dir: Path,
+    fitted: Fitted,
+    records: Records,
+    precedents: Precedents,
+    library: Library,
+    embedder: Embedder,
+    report: GateReport,
 ) -> str:
-    """Write the trained parts whole or not at all; their SHA-256, hex."""
+    """Write the trained parts whole or not at all; the SHA-256 of `verifier.json`, hex, which names the other file."""
     regression = fitted.regression
     trained = Trained(
         names=NAMES,
@@ -403,6 +459,7 @@ def _write(
         calibration=fitted.calibration,
         idf={stem: round(weight, 4) for stem, weight in sorted(library.idf.items())},
         records=records.parts,
+        precedents=precedents.save(out_dir),
         embedder=embedder.name,
         provenance={**asdict(report), "scikit-learn": sklearn.__version__},
     )

@@ -16,9 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from infra.embeddings.remembered import TokenEmbedder
+from infra.models.precedents import NONE, Key, Precedents
+from infra.models.precedents import read as read_precedents
 from infra.models.untrained import NotTrained
 from processors.errors import SluiceError
-from processors.groundedness.features import NAMES, Asked, Near, Subject, features
+from processors.groundedness.features import NAMES, Asked, Before, Near, Subject, features
 from processors.groundedness.text import content, plain, units_of
 from processors.groundedness.vetoes import RECORD, Aligned, align, record_vetoes, vetoes
 from processors.ports import Embedder, Source
@@ -65,6 +67,7 @@ class Trained(_Part):
     calibration: tuple[float, float]  # of `calibrated`
     idf: dict[str, float]
     records: dict[str, OnRecord] = Field(default_factory=dict)  # by kind; a kind without is never told by itself
+    precedents: str = ""  # SHA-256 of the file of labelled questions beside it, hex; empty: there are none
     embedder: str
     provenance: dict[str, Any] = Field(default_factory=dict)
 
@@ -131,6 +134,7 @@ class Cited:
     vetoes: tuple[str, ...]
     answer: str  # all that the reply quotes of this source, plain
     section: Section
+    key: Key
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,7 @@ def _cited(at: int, aligned: Sequence[Aligned | None], cited: Sequence[Source | 
         vetoes=vetoes(own, told),
         answer=" ".join(dict.fromkeys(spans)),
         section=section_of(source),
+        key=(source.article_id, source.section_id),
     )
 
 
@@ -217,13 +222,14 @@ def needed(question: str, cited: Iterable[Cited]) -> Needed:
     return Needed(frozenset(own), frozenset(own_tokens), frozenset(sections | headings), frozenset(sections))
 
 
-def measure(question: str, one: Cited, vectors: Vectors, idf: Mapping[str, float]) -> tuple[float, ...]:
+def measure(question: str, one: Cited, vectors: Vectors, idf: Mapping[str, float], before: Before) -> tuple[float, ...]:
     """The feature vector of one cited sentence, in the order of `NAMES`."""
     asked = Asked(
         question=plain(question),
         answer=one.answer,
         near_answer=_near(question, one.answer, vectors),
         cited=_subject(question, one.section, vectors),
+        before=before,
     )
     return features(one.aligned, asked, _token_precision(one.aligned, vectors.tokens), idf)
 
@@ -275,9 +281,17 @@ class LocalVerifier:
     """Is each sentence supported by what it quotes, and is it about the question? Every failure means no."""
 
     def __init__(
-        self, trained: Trained, digest: str, embedder: Embedder, *, floor: float = FLOOR, render: Render = _no_templates
+        self,
+        trained: Trained,
+        digest: str,
+        embedder: Embedder,
+        *,
+        precedents: Precedents = NONE,
+        floor: float = FLOOR,
+        render: Render = _no_templates,
     ) -> None:
         self._trained = trained
+        self._precedents = precedents
         self._embedder = embedder
         self._render = render
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="verifier")
@@ -297,7 +311,8 @@ class LocalVerifier:
         trained, digest = read(directory)
         if trained.embedder != embedder.name:
             raise NotTrained(f"{directory / FILE} was trained with {trained.embedder}, not {embedder.name}")
-        return cls(trained, digest, embedder, floor=floor, render=render)
+        precedents = read_precedents(directory, trained.precedents)
+        return cls(trained, digest, embedder, precedents=precedents, floor=floor, render=render)
 
     async def verify(
         self, question: str, sentences: Sequence[Sentence], sources: Sequence[Source]
@@ -354,7 +369,9 @@ class LocalVerifier:
             return _no(sentence, "unknown-source")
         if one.vetoes:
             return _no(sentence, *one.vetoes)
-        return self._scored(sentence, self._trained.probability(measure(question, one, vectors, self._trained.idf)))
+        before = self._precedents.before(vectors.whole[asked_of(question)], one.key)
+        values = measure(question, one, vectors, self._trained.idf, before)
+        return self._scored(sentence, self._trained.probability(values))
 
     def _off_question(self, record: Source, question: Vector) -> tuple[str, ...]:
         """A veto where questions like this one are not answered by records of this kind, or that was never learned."""

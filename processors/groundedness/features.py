@@ -3,13 +3,15 @@
 Support alone is not enough: an off-topic sentence copied from the wrong section is supported word by word. So the
 second half of the vector compares the question with what the reply quotes and with the section it quotes. How far the
 section leads the other sections found is left out on purpose: an answerer takes the best, so the lead says little of
-whether even the best one answers (AUROC of the shop's chosen answers .78 with it, .88 without).
+whether even the best one answers (AUROC of the shop's chosen answers .78 with it, .88 without). What answered labelled
+questions like this one tells more the worse the wording tells it: AUROC of chosen answers .55 without and .68 with it
+on the thunderbird forum (200 tickets), .83 with and without it on the shop (334).
 """
 
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from processors.groundedness.text import content, quantities, stem, words
 from processors.groundedness.vetoes import Aligned, antonyms, negations
@@ -23,6 +25,15 @@ ABOUT = (
     "asked-in-text",  # weight of the question's stems that stand in the section
     "asked-in-heading",
     "heading-in-asked",
+)
+
+BEFORE = (
+    "cited",
+    "lead",
+    "lead-on-none",
+    "vote",
+    "vote-article",
+    "vote-none",
 )
 
 NAMES: tuple[str, ...] = (
@@ -54,6 +65,8 @@ NAMES: tuple[str, ...] = (
     "question-length-log",
     # relevance of the section
     *(f"section-{name}" for name in ABOUT),
+    # what answered questions like it before
+    *(f"before-{name}" for name in BEFORE),
 )
 
 
@@ -78,6 +91,18 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What answered the labelled questions most like this one, as cosines of embeddings and shares of the nearest."""
+
+    cited: float = 0.0  # cosine of the nearest question that the cited section answered; 0 without one
+    lead: float = 0.0  # that minus the cosine of the nearest one that others answered
+    lead_on_none: float = 0.0  # that minus the cosine of the nearest one that nothing answered
+    vote: float = 0.0  # weight among the nearest, of those that the cited section answered
+    vote_article: float = 0.0  # and its article
+    vote_none: float = 0.0  # and nothing
+
+
+@dataclass(frozen=True)
 class Asked:
     """A question beside what is answered and the section it is answered from."""
 
@@ -85,6 +110,7 @@ class Asked:
     answer: str  # all that the reply quotes of the sentence's source, plain: its second sentence may not stand alone
     near_answer: Near
     cited: Subject
+    before: Before = Before()
 
 
 def features(aligned: Aligned, asked: Asked, token_precision: float, idf: Mapping[str, float]) -> tuple[float, ...]:
@@ -194,6 +220,7 @@ def _relevance(asked: Asked, idf: Mapping[str, float]) -> tuple[float, ...]:
         _asked_kind_told(asked.question.lower(), quantities(asked.answer)),
         math.log1p(len(words(asked.question))),
         *_about(asked.cited, stems, idf),
+        *astuple(asked.before),
     )
 
 
