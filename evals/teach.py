@@ -11,6 +11,13 @@ from infra.knowledge import read_articles
 
 TOPIC = "question"  # of anything that the help centre may answer, where nobody has named topics
 HEADINGS = 300  # of a help centre without topics
+FRAMES = (  # or how a thing is asked would tell its topic
+    "{}",
+    "How do I do this: {}?",
+    "What is this about: {}?",
+    "I have a question about {}.",
+    "Can you help me with {}? It does not work.",
+)
 ELSEWHERE = (
     "I love you",
     "What is the capital of France?",
@@ -48,7 +55,7 @@ def _untopical(suite: Suite) -> Iterator[LabelledTicket]:
     articles = [article for path in suite.articles for article in read_articles(path) if article.audience == "public"]
     texts = {f"{article.title}: {section.heading}" for article in articles for section in article.sections}
     for text in sorted(texts, key=lambda text: sha256(text.encode()).digest())[:HEADINGS]:
-        yield _made(text, TOPIC)
+        yield _made(FRAMES[len(text) % len(FRAMES)].format(text), TOPIC)
     for text in ELSEWHERE:
         yield _made(text, OUT_OF_SCOPE)
 

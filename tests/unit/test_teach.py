@@ -22,7 +22,8 @@ def written(folder: Path, **files: Sequence[Mapping[str, object]]) -> Path:
 
 def test_a_help_centre_without_labels_is_one_topic_by_its_public_headings(tmp_path: Path) -> None:
     suite = taught(load_suite(written(tmp_path, articles=[ARTICLE, SECRET])))
-    assert [ticket.body for ticket in suite.extra if ticket.intent_label == TOPIC] == ["Returns: Labels"]
+    (question,) = (ticket.body for ticket in suite.extra if ticket.intent_label == TOPIC)
+    assert "Returns: Labels" in question
     assert any(ticket.out_of_scope for ticket in suite.extra)
     assert all(ticket.expected_band is None for ticket in suite.extra)
 
