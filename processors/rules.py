@@ -634,6 +634,9 @@ ACTION = _any(
     r"|reactivate|un-?pause|renew|upgrade|downgrade) (?:my|our|the|this|that|it|them|me|us|both|another|a new"
     rf"|everything|those|these|{_NAMED})\b(?! mind\b| (?:\w+ ){{0,2}}(?:is|was|has|shows|says|are|were|arrived"
     r"|came)\b)",
+    r"(?:^|[.!?:;,)] ?|\b(?:and|then|so) )(?:put|keep|deliver|bring|leave|send(?! (?:me|us)\b))"
+    r" [^.?!]{1,80}\b(?:please|pls|plz)\b|\b(?:please|pls|plz) (?:have|get) (?:it|this|that|them|my \w+) \w+",
+    r"(?:^|[.!?:;,)] ?)no [^.,?!]{1,60}\b(?:please|pls|plz)\b|\b(?:please|pls|plz),? no (?!\w+ (?:yet|so far)\b)\w+",
     r"\b(?:make|grant) (?:me |us )?an exception\b|\bgo ahead (?:and|with)\b|\bon my behalf\b|\bby hand\b|\bdo it for"
     r" me\b|\bneed a (?:\w+ )?quote\b",
 )
