@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-import snowballstemmer
+from snowballstemmer import EnglishStemmer
 
 STOP_WORDS = frozenset(
     """a an the this that these those it its is are was were be been being am i you your we our us me my mine they their
@@ -15,7 +15,6 @@ STOP_WORDS = frozenset(
     please hi hello thanks thank""".split()  # noqa: SIM905 - a list of words reads better as prose
 )
 _WORD = re.compile(r"[a-z][a-z'’-]+")
-_STEMMER = snowballstemmer.stemmer("english")
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Unit:
 
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
-    return str(_STEMMER.stemWord(word))
+    return str(EnglishStemmer().stemWord(word))  # one of its own: it keeps the word it works on
 
 
 def stems(text: str) -> frozenset[str]:

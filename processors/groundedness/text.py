@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
-import snowballstemmer
+from snowballstemmer import EnglishStemmer
 
 # -- Markdown off
 
@@ -96,7 +96,6 @@ _STOP_WORDS = (
     "hi hello hey dear thanks thank regards get got want need know like im ive id ll ve re s t d m"
 )
 _STOP = frozenset(_STOP_WORDS.split())
-_STEMMER = snowballstemmer.stemmer("english")
 
 
 def words(text: str) -> list[str]:
@@ -107,7 +106,7 @@ def words(text: str) -> list[str]:
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """The English stem of a lower-case word (Porter 2)."""
-    return str(_STEMMER.stemWord(word))
+    return str(EnglishStemmer().stemWord(word))  # one of its own: it keeps the word it works on
 
 
 @lru_cache(maxsize=4_000)
