@@ -299,7 +299,7 @@ def _promise(proof: Proof) -> dict[str, Any]:
         "certified": finding.certified,
         "n": finding.n,
         "candidates": proof.drafts,
-        "candidates_bad": finding.seen[-1][1] if finding.seen else 0,
+        "bad_at_laxest": finding.seen[-1][1] if finding.seen else 0,
         "threshold": finding.threshold,
         "accepted": finding.accepted,
         "bad": finding.bad,
