@@ -24,6 +24,8 @@ TEMPLATE = "sluice_template"
 
 _numbers = count(1)
 
+os.environ.pop("COLUMNS", None)  # pytest-xdist gives its processes 80, and a console keeps what it was imported with
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need a server, so that `make check` can leave them out, and those that share one process.
