@@ -82,11 +82,11 @@ ABROAD: Mapping[str, tuple[str, ...]] = {
         r"|\b(?:antworte|antworten sie) (?:nur|ausschliesslich) mit\b",
         r"\b(?:ignora\w*|olvida\w*|omite|desobedece|salta\w*)\b.{0,40}\b(?:instrucci\w+|reglas|normas|ordenes"
         r"|directrices)\b|\b(?:ahora eres|a partir de ahora eres|actua como)\b|\bresponde (?:solo|unicamente) con\b",
-        r"\b(?:ignor\w+|oubli\w+|outrepass\w+|contourn\w+)\b.{0,40}\b(?:instructions?|consignes?|regles|directives)\b"
+        r"\b(?:ignor(?:es?|ez|er|ons)|oubli\w+|outrepass\w+|contourn\w+)\b.{0,40}\b(?:instructions?|consignes?|regles|directives)\b"
         r"|\b(?:tu es|vous etes) (?:maintenant|desormais)\b|\breponds? (?:uniquement|seulement) par\b",
         r"\b(?:ignora\w*|dimentica\w*|scavalca\w*)\b.{0,40}\b(?:istruzion\w+|regole|direttive|ordini precedenti)\b"
         r"|\b(?:ora|adesso|da ora) sei (?:un|una|il|dan)\b|\brispondi (?:solo|soltanto) con\b",
-        r"\b(?:ignor\w+|esque\w+|contorn\w+)\b.{0,40}\b(?:instruc\w+|regras|diretrizes|ordens)\b"
+        r"\b(?:ignor(?:e|em|a|ar|ai)|esque\w+|contorn\w+)\b.{0,40}\b(?:instruc\w+|regras|diretrizes|ordens)\b"
         r"|\b(?:agora (?:es|voce e)|a partir de agora (?:es|voce))\b|\bresponde (?:apenas|so) com\b",
         r"\b(?:negeer|vergeet|omzeil|sla)\b.{0,40}\b(?:instructies?|regels|richtlijnen|opdrachten)\b"
         r"|\b(?:je|jij|u) bent (?:nu|voortaan|vanaf nu)\b|\bantwoord (?:alleen|uitsluitend) met\b",
