@@ -85,3 +85,18 @@ def test_a_confidence_is_precise_where_nine_in_ten_above_it_are_right(
     read: list[tuple[float, bool]], found: float | None
 ) -> None:
     assert precise_from(read) == found
+
+
+def test_parts_are_told_apart_the_largest_first() -> None:
+    found = parted([("chat", True), ("email", True), ("chat", False)])
+    assert [(part.name, part.n, part.accuracy) for part in found] == [("chat", 2, 0.5), ("email", 1, 1.0)]
+    assert found[0].low < 0.5 < found[0].high
+
+
+def test_channels_and_languages_are_reported() -> None:
+    german = LabelledTicket(
+        id="t", channel="email", body="Wo ist meine Bestellung geblieben?", proved=False, intent_label="a"
+    )
+    found = evaluate([(row("a", "auto"), label("a", None)), (row("b", "auto"), german)])
+    assert {part.name: part.accuracy for part in found.by_channel} == {"api": 1.0, "email": 0.0}
+    assert {part.name: part.accuracy for part in found.by_language} == {"too short to tell": 1.0, "de": 0.0}
