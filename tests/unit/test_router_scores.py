@@ -4,7 +4,7 @@ import pytest
 
 from evals.dataset import LabelledTicket
 from evals.prediction import Prediction
-from evals.router import calibration_error, evaluate, precise_from
+from evals.router import calibration_error, evaluate, parted, precise_from
 from schemas.router import Band
 
 EMPTY = Prediction(
