@@ -27,14 +27,15 @@ _numbers = count(1)
 os.environ.pop("COLUMNS", None)  # pytest-xdist gives its processes 80, and a console keeps what it was imported with
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a server, so that `make check` can leave them out, and those that share one process.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep a file in one process, and all of `e2e` in one: there is one set of ports, and one stack for them all."""
+    shared = "e2e" if item.path.is_relative_to(Path(__file__).parent / "e2e") else str(item.path)
+    item.add_marker(pytest.mark.xdist_group(shared))
 
-    A process runs whole files, and one runs all of `e2e`, whose stack takes half a minute to start.
-    """
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a server, so that `make check` can leave them out."""
     for item in items:
-        shared = "e2e" if item.path.is_relative_to(Path(__file__).parent / "e2e") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(shared))
         placed = any(item.path.is_relative_to(Path(__file__).parent / folder) for folder in ("integration", "e2e"))
         real = any(name in item.nodeid for name in ("[postgres", "[recorded"))  # a contract test on the real adapter
         if placed or real or SERVERS & set(getattr(item, "fixturenames", ())):
