@@ -195,8 +195,10 @@ def _judged(tickets: Sequence[LabelledTicket], rows: Mapping[str, Prediction]) -
     return judged([(rows[ticket.id], ticket) for ticket in tickets])
 
 
-async def certify_deployed(suite: Suite, settings: Settings, deployed: Prepared, say: Say) -> None:
+async def certify_deployed(suite: Suite, settings: Settings, deployed: Prepared, risk: float, say: Say) -> None:
     """Issue a suite with splits of its own the certificate on what is deployed, unless one is in force.
+
+    `risk` is the rate of bad answers to promise.
 
     Raises:
         PostgresFailed: no database can be started.
@@ -209,8 +211,8 @@ async def certify_deployed(suite: Suite, settings: Settings, deployed: Prepared,
         say(f"certificate: {in_force.detail}")
         return
     tune, holdout = suite.split(TUNE), suite.split(CERTIFY)
-    say(f"certifying on {len(holdout)} labelled tickets, at most {RISK:.1%} bad")
-    asked = Asked(suite, tune, holdout, f"{TUNE}, {CERTIFY}", (Promise(RISK),), DELTA, None, deployed)
+    say(f"certifying on {len(holdout)} labelled tickets, at most {risk:.1%} bad")
+    asked = Asked(suite, tune, holdout, f"{TUNE}, {CERTIFY}", (Promise(risk),), DELTA, None, deployed)
     found = conclude(asked, await judge(asked, settings))
     say("\n".join(line for proof in found.certifying.proofs for line in _lines(proof)))
     if found.certification is None:

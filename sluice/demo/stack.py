@@ -25,6 +25,8 @@ from sluice.switch_paths import read_board, set_switch
 from sluice.terminal import read_settings
 from sluice.terminal import run as run_async
 
+PROMISE = 0.1  # rate of bad answers that the demo's certificate bounds: what the local models prove on the shop
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -78,7 +80,7 @@ def running(settings: Settings, suite: Suite, say: Say) -> Iterator[Stack]:
         # One cache for all demos: the embedding graph is the same.
         embedder = embedder_of(settings, threads=os.cpu_count() or 1)
         prepared = run_async(_prepare(suite, settings, services, embedder, say))
-        run_async(certify_deployed(suite, settings, prepared, say))
+        run_async(certify_deployed(suite, settings, prepared, PROMISE, say))
         os.environ |= {"SLUICE_MODELS_DIR": str(prepared.models_dir), "SLUICE_POLICY": str(prepared.policy)}
         if services.kafka.kind == "memory":
             os.environ["KAFKA_BOOTSTRAP_SERVERS"] = services.kafka.bootstrap
