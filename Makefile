@@ -32,7 +32,7 @@ demo: ## Start everything, answer the demo company's tickets, show the table (DA
 test: ## Everything CI runs: style, types, import contracts, all tests on real Kafka and Postgres
 	@$(MAKE) --no-print-directory -j2 $(DEV) kafka
 	@$(MAKE) --no-print-directory browser lint
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(DEV) lint ## Style, types, import contracts, and the tests that need no server and no waiting: under a minute
 	@$(BIN)/python -m pytest -q -m "not server" --ignore tests/streams
