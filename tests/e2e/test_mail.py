@@ -50,5 +50,5 @@ def test_an_answering_machine_gets_no_second_mail(stack: Stack, manner: Manner) 
         "/v1/email", content=answer_of(taken, manner, number), headers={"Content-Type": "message/rfc822"}
     )
     state = stack.outcome(response.json()["ticket_id"])
-    assert state["outcome"] in (Outcome.SUGGESTED, Outcome.HANDED_OFF)  # to a person, whatever its random words are about
+    assert state["outcome"] in (Outcome.SUGGESTED, Outcome.HANDED_OFF)  # a person's, whatever its random words say
     assert len(stack.mails(sender)) == 1
