@@ -15,13 +15,13 @@ from infra.wiring import Adapters, open_adapters
 from processors.certificate import fewest
 from processors.policy import Policy
 from processors.ports import Handled, ItemKind, Queue
+from sluice.certify import DELTA, RISK
 from sluice.days import Days, days
 from sluice.figures import percent
 from sluice.reach import database_of
 from sluice.terminal import USAGE, WRONG, AsJson, commands, console, fail, print_json, read_settings, run, verbatim
 
 BAR = 12  # columns
-RISK, DELTA = 0.021, 0.05  # what `sluice certify` promises unless told otherwise
 COLOUR = {
     Ending.UNCHANGED: "green",
     Ending.TONE: "bright_green",
