@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from base64 import b64decode
+from binascii import Error
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
@@ -19,6 +21,7 @@ _LEETS: Mapping[int, str] = str.maketrans(_LEET)
 MAX_ONES = 5  # of words like k1ll and c1ose, each read as i and as l
 _SPELT = re.compile(r"(?<![a-z0-9])[a-z](?:[ .*_-]{1,3}[a-z]){3,24}(?![a-z0-9])")
 _SPELT_OUT = re.compile(r"(?<![a-z0-9])[a-z](?:[ .*_-]{1,3}[a-z](?![a-z])){8}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}")  # the two alphabets of RFC 4648
 _JOINERS = re.compile(r"(?<=[a-z])[.*_](?=[a-z])")
 
 
@@ -75,7 +78,24 @@ def _mixed(word: str) -> bool:
 
 
 def hidden(text: str) -> bool:
-    """Whether the text carries characters that only hide something: tags (U+E0000 on) or direction overrides."""
+    """Whether the text carries what only hides something: tags (U+E0000 on), direction overrides, words in base64."""
+    return _overlaid(text) or any(map(_readable, map(_decoded, _BASE64.findall(text))))
+
+
+def _decoded(code: str) -> str:
+    """The text behind a base64 code; empty where it is none."""
+    plain = code.replace("-", "+").replace("_", "/")
+    try:
+        return b64decode(plain + "=" * (-len(plain) % 4)).decode("utf-8")
+    except (Error, UnicodeDecodeError):
+        return ""
+
+
+def _readable(text: str) -> bool:
+    return bool(text) and sum(sign.isalpha() or sign.isspace() for sign in text) >= 0.7 * len(text)
+
+
+def _overlaid(text: str) -> bool:
     return any(0xE0000 <= ord(sign) <= 0xE007F or sign in "‭‮⁦⁧⁨" for sign in text)
 
 

@@ -335,7 +335,7 @@ def text_hit(text: str, policy: Policy) -> RuleHit | None:
     if len(text) > policy.hard_rules.max_characters:
         return RuleHit(TOO_LONG_RULE, f"longer than {policy.hard_rules.max_characters} characters")
     if hidden(text):
-        return RuleHit("prompt_injection", "carries characters that hide text from a reader")
+        return RuleHit("prompt_injection", "hides text from a reader: invisible characters, or base64")
     read = readings(text)
     for rule in RULES:
         phrases = tuple(fold(phrase) for phrase in policy.hard_rules.phrases.get(rule.name, ()))

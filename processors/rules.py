@@ -192,6 +192,10 @@ RULES = (
             r"\bwithout (?:any )?(?:human|manual) (?:review|approval|check|intervention)|\bauto-?(?:approve|send)\b"
             r"|\bbypass the\b",
             r"\b(?:llm|chat ?gpt|language model|prompt injection)\b",
+            r"\b(?:do|obey|follow|execute) (?:exactly |only )?(?:what|whatever|as) (?:it|this|that)"
+            r" (?:says?|reads?|tells you) ?(?:[:;.!,]|$)|\bread (?:\w+ ){1,3}(?:backwards?|in reverse)\b"
+            r"|\b(?:de-?cod|de-?crypt|de-?cipher|unscrambl)(?:e|ing) (?:this|that|it|the following)\b|\brot ?-?13\b"
+            r"|\bbase ?-?64\b",
             r"ignorier\w* .{0,30}(?:anweisung|regel|vorgabe)|vergiss .{0,30}anweisung|ignora\w* .{0,30}instruccion",
             r"ignor\w+ .{0,30}(?:instructions|consignes) (?:precedentes|ci-dessus)|olvida .{0,30}instruccion|ignora"
             r" .{0,20}istruzioni",
