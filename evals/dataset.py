@@ -20,6 +20,7 @@ from schemas.router import Band
 
 OUT_OF_SCOPE = "out_of_scope"
 TUNE, CERTIFY = "tune", "certify"  # the splits of `sluice certify`
+CUSTOMERS_OWN = ("user", "customer")  # speakers of a suite's transcript; whoever else speaks is the support
 
 T = TypeVar("T", bound=BaseModel)
 Row = Mapping[str, Any]
@@ -96,7 +97,16 @@ class LabelledTicket(Value):
     @property
     def group(self) -> str:
         """Whose ticket it is, for splits: the customer's, else the conversation's, else its own."""
-        return self.customer_id or self.conversation or self.id
+        return self.customer_id or self.conversation or self._opening or self.id
+
+    @property
+    def _opening(self) -> str | None:
+        """What names a conversation without a name: the first message in which its customer says more than "Hello"."""
+        if not self.thread and self.channel != "chat":
+            return None
+        said = (*(turn.text for turn in self.thread if turn.speaker.lower() in CUSTOMERS_OWN), self.text)
+        words = next((words for text in said if len(words := text.casefold().split()) > 1), None)
+        return sha256(" ".join(words).encode()).hexdigest()[:16] if words else None
 
 
 class IntentExample(Value):

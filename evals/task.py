@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import ValidationError
 
-from evals.dataset import LabelledTicket, Suite, Turn, as_chat, as_request, as_webhook
+from evals.dataset import CUSTOMERS_OWN, LabelledTicket, Suite, Turn, as_chat, as_request, as_webhook
 from evals.prediction import Prediction, Walked, refused, row_of
 from processors.errors import Conflict, Rejected
 from processors.gate import decide, judge, leave
@@ -44,7 +44,6 @@ from schemas.retrieval import EvidenceFound
 from schemas.router import Admission, Author, Message, TicketRouted, Tier
 
 Until = Literal["router", "retrieval", "resolution", "gate"]
-CUSTOMERS_OWN = ("user", "customer")  # speakers of a suite's transcript; whoever else speaks is the support
 AT_ONCE = 4  # conversations; the models keep two cores busy with fewer
 ACCOUNT = "eval"
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from evals.dataset import (
     LabelledTicket,
     SuiteError,
+    Turn,
     as_chat,
     as_request,
     as_webhook,
@@ -144,6 +145,19 @@ def test_a_customer_is_in_one_half_only(customers: list[str], seed: int) -> None
     train, held_out = split_by_customer(tickets, seed)
     assert {ticket.group for ticket in train}.isdisjoint({ticket.group for ticket in held_out})
     assert sorted((*train, *held_out), key=lambda ticket: int(ticket.id)) == tickets
+
+
+def test_the_parts_of_a_conversation_without_a_name_belong_together() -> None:
+    def part(id_: str, body: str, *said: tuple[str, str], channel: str = "chat") -> str:
+        thread = tuple(Turn(speaker=speaker, text=text) for speaker, text in said)
+        return LabelledTicket(id=id_, body=body, thread=thread, channel=channel, proved=False).group
+
+    first = part("1", "Where is  my lamp?")
+    assert part("2", "And when?", ("agent", "Welcome to us."), ("user", "where is my lamp?"), ("agent", "x")) == first
+    assert part("3", "Where is my lamp?", ("user", "Hello")) == first
+    assert part("4", "And when?", ("user", "Where is my sofa?")) != first
+    assert part("5", "Hello") == "5"
+    assert part("6", "Where is my lamp?", channel="forum") == "6"
 
 
 def test_intents_of_the_held_out_half_are_not_trained_on(tmp_path: Path) -> None:
