@@ -504,6 +504,11 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     @property
+    def has_helpdesk(self) -> bool:
+        """Whether a helpdesk of its own works with this deployment."""
+        return self.helpdesk == "webhook" or bool(self.outside_channels)
+
+    @property
     def otlp_header_pairs(self) -> dict[str, str]:
         """OTEL_EXPORTER_OTLP_HEADERS, taken apart; the values are percent-encoded (W3C Baggage)."""
         given = self.otlp_headers.get_secret_value() if self.otlp_headers else ""

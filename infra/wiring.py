@@ -61,6 +61,7 @@ from processors.ports import (
     Listener,
     Model,
     OutsideClaims,
+    Reopenings,
     Replies,
     SwitchTable,
     Verifier,
@@ -230,6 +231,11 @@ class Adapters:
     def conversations(self) -> Conversations:
         """Conversations as outcome may touch them: claims, items, decisions."""
         return failing(PostgresConversations(self.pools["outcome"]), self.settings.failpoint)
+
+    @cached_property
+    def reopenings(self) -> Reopenings:
+        """Answers that their customers came back on."""
+        return PostgresConversations(self.pools["outcome"])
 
     @cached_property
     def outside(self) -> OutsideClaims:

@@ -107,7 +107,8 @@ def signal(settled: TicketSettled) -> Feedback | None:
     intent = (settled.intent or "").strip()
     if bad is None or not intent:
         return None
-    return Feedback(intent=intent, bad=bad, answered_at=settled.settled_at)
+    reopened = settled.outcome is Outcome.REOPENED and settled.received_at is not None
+    return Feedback(intent=intent, bad=bad, answered_at=settled.received_at if reopened else settled.settled_at)
 
 
 def _spoken(settled: TicketSettled) -> bool | None:

@@ -19,7 +19,9 @@ from schemas.gate import Disposition
 from schemas.ingress import Channel, TicketReceived
 from schemas.router import Author, Band, Message
 
-FactKind = Literal["order", "refund", "subscription", "account"]
+KINDS = ("order", "refund", "subscription", "account")  # of records that Sluice knows without the policy
+FactKind = str  # one of those, or one of the policy's [records]
+FieldName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$")]
 Minutes = Annotated[int, Field(gt=0)]
 AMOUNT_RULE = "amount_over_limit"
 TOO_LONG_RULE = "too_long"
@@ -146,7 +148,17 @@ class GuardPolicy(_Table):
 
     budget: float = Field(0.021, gt=0, lt=0.5)  # of the audited answers
     signal_budget: float = Field(0.15, gt=0, lt=0.5)  # tickets reopened and drafts mended: many are about other things
+    reopened_hours: int = Field(72, ge=0, le=8760)  # who writes again so soon was not helped; 0: does not count
     machine_audits: bool = False  # whether a machine's audit counts as a person's
+
+
+class RecordKind(_Table):
+    """A further kind of record that an answer may tell of. What it does not name is never told."""
+
+    name: str = Field(pattern="^[A-Za-z][A-Za-z ]*$", max_length=60)  # as customers call it: "debit card"
+    intent: str  # the topic of questions that only such a record answers
+    tells: tuple[FieldName, ...] = Field(min_length=2, max_length=12)  # fields in their order, that of its id first
+    known_by: tuple[FieldName, ...] = ()  # fields whose words tell one of a customer's records from another
 
 
 class Auto(_Table):
@@ -164,6 +176,7 @@ class Policy(_Table):
     channels: dict[Channel, Band]
     intents: dict[str, Band]
     facts: dict[str, tuple[FactKind, ...]] = Field(default_factory=dict)
+    records: dict[str, RecordKind] = Field(default_factory=dict)
     frontier: tuple[str, ...] = ()  # intents whose drafts the frontier model writes
     sla_minutes_of: Sla = Field(alias="sla_minutes")
     acknowledge: dict[Channel, Annotated[str, Field(min_length=1, max_length=1000)]] = Field(default_factory=dict)
@@ -180,6 +193,14 @@ class Policy(_Table):
         for name in self.hard_rules.amount_intents:
             if name not in self.intents:
                 raise ValueError(f"hard_rules.amount_intents: {name!r} is not listed in [intents]")
+        for intent, kinds in self.facts.items():
+            for kind in kinds:
+                if kind not in (*KINDS, *self.records):
+                    known = ", ".join((*KINDS, *self.records))
+                    raise ValueError(f"facts.{intent}: {kind!r} is no kind of record: use {known}, or add it to [records]")
+        for kind, record in self.records.items():
+            if kind not in self.facts.get(record.intent, ()):
+                raise ValueError(f"records.{kind}: facts.{record.intent} does not list it")
         return self
 
     @classmethod

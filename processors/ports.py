@@ -303,6 +303,30 @@ class MailRequest:
     within: timedelta  # all told, in this time
 
 
+@dataclass(frozen=True)
+class Reopened:
+    """An answer of the bot's that its customer came back on, or that the helpdesk reopened."""
+
+    ticket_id: UUID  # the answered one
+    conversation: str
+    revision: int
+    channel: Channel
+    intent: str
+    received_at: datetime  # when the answered ticket was received
+
+
+class Reopenings(Protocol):
+    """What speaks against an answer after it was sent. Each answer is told once; again under the same `by`."""
+
+    async def came_back(self, conversation: str, revision: int, *, within: timedelta) -> Reopened | None:
+        """The bot's answer that this later revision comes back on: the last one sent before it, if not long ago."""
+        ...
+
+    async def reopen(self, ticket_id: UUID, *, by: str) -> Reopened | None:
+        """The bot's answer to a ticket that somebody says was reopened; None where it is none, or known."""
+        ...
+
+
 class Conversations(Protocol):
     """Admission, claims and the people's queue: what must be exact. One idempotent transaction each."""
 

@@ -59,7 +59,7 @@ def edge(
 def _parts(settings: Settings) -> OpenParts | None:
     """What the doors that are open need of the database; none of the others waits for it."""
     needs: dict[DatabaseRole, bool] = {
-        "outcome": bool(settings.outside_channels),
+        "outcome": settings.has_helpdesk,
         "people": bool(settings.staff_keys),
     }
     roles = [role for role, needed in needs.items() if needed]

@@ -1,13 +1,15 @@
 """Outcome: deliver what was approved, hand over what was not, and bring every dead letter before a person."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from processors.acknowledge import acknowledge
 from processors.errors import Conflict
 from processors.outcome import DeadLetter, Settlement, bury, deliver, hand_over
 from processors.outside import leave
 from processors.policy import Policy
-from processors.ports import Clock, Conversations, Helpdesk, Switch
+from processors.ports import Clock, Conversations, Helpdesk, Reopenings, Switch
+from processors.reopened import came_back
 from schemas.codec import EVENT_ON, Undecodable, decode
 from schemas.event import Stage
 from schemas.gate import ReplyApproved, TicketEscalated
@@ -29,6 +31,7 @@ class OutcomeLimits:
 def outcome(  # noqa: PLR0913  each is a port or a limit of its own
     *,
     conversations: Conversations,
+    reopenings: Reopenings,
     helpdesk: Helpdesk,
     switch: Switch,
     policy: Policy,
@@ -38,19 +41,24 @@ def outcome(  # noqa: PLR0913  each is a port or a limit of its own
 ) -> StageDefinition:
     """`tickets.auto-send`, `tickets.escalation` and every dead topic to `tickets.outcome`.
 
-    What may not be sent any more goes to `tickets.escalation`. A dead letter is never dead again: it is tried until
-    it is on the people's queue.
+    What may not be sent any more goes to `tickets.escalation`. A customer who comes back on an automatic answer is
+    told beside how the new message ends. A dead letter is never dead again: it is tried until it is on the people's
+    queue.
     """
+    within = timedelta(hours=policy.guard.reopened_hours)
 
-    def told(settlement: Settlement) -> tuple[Outgoing, ...]:
+    async def told(settlement: Settlement, event: ReplyApproved | TicketEscalated) -> tuple[Outgoing, ...]:
         if settlement == Settlement():
             metrics.ended_before.inc()
-        return outgoing(settlement)
+        if settlement.settled is None:
+            return outgoing(settlement)
+        act = await came_back(event, reopenings=reopenings, clock=clock, within=within)
+        return (*outgoing(settlement), *outgoing(Settlement(act)))
 
     async def send(incoming: Incoming[ReplyApproved]) -> tuple[Outgoing, ...]:
         if incoming.event.ticket.channel in limits.outside:
             left = await leave(incoming.event, conversations=conversations, clock=clock, email=policy.email)
-            return told(left)
+            return await told(left, incoming.event)
         settlement = await deliver(
             incoming.event,
             conversations=conversations,
@@ -61,14 +69,15 @@ def outcome(  # noqa: PLR0913  each is a port or a limit of its own
             deadline=limits.deadline,
             email=policy.email,
         )
-        return told(settlement)
+        return await told(settlement, incoming.event)
 
     async def to_person(incoming: Incoming[TicketEscalated]) -> tuple[Outgoing, ...]:
         settlement = await hand_over(
             incoming.event, conversations=conversations, helpdesk=helpdesk, clock=clock, deadline=limits.deadline
         )
+        ended = await told(settlement, incoming.event)
         if settlement.settled is None:
-            return told(settlement)
+            return ended
         note = await acknowledge(
             incoming.event,
             policy.acknowledgement(incoming.event.ticket.channel),
@@ -80,7 +89,7 @@ def outcome(  # noqa: PLR0913  each is a port or a limit of its own
             email=policy.email,
         )
         metrics.acknowledgements.labels(note.result).inc()
-        return (*outgoing(settlement), *outgoing(Settlement(note.settled)))
+        return (*ended, *outgoing(Settlement(note.settled)))
 
     async def the_dead(incoming: Incoming[DeadLetter]) -> tuple[Outgoing, ...]:
         return outgoing(await bury(incoming.event, conversations=conversations, clock=clock))

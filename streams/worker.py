@@ -26,6 +26,7 @@ from processors.ports import (
     Ledger,
     Listener,
     Model,
+    Reopenings,
     Switch,
     SwitchTable,
     Verifier,
@@ -106,6 +107,9 @@ class Parts(Protocol):
     # outcome
     @property
     def conversations(self) -> Conversations: ...  # as the role outcome
+
+    @property
+    def reopenings(self) -> Reopenings: ...
     @property
     def helpdesk(self) -> Helpdesk: ...
     @property
@@ -180,6 +184,7 @@ LAYERS: Mapping[Stage, Callable[[Parts, Switch, Metrics], StageDefinition]] = {
     ),
     Stage.OUTCOME: lambda parts, switch, metrics: outcome(
         conversations=parts.conversations,
+        reopenings=parts.reopenings,
         helpdesk=parts.helpdesk,
         switch=switch,
         policy=parts.policy,

@@ -1,8 +1,10 @@
 """Admission, claims and the people's queue in Postgres: every method is one call of one SQL function."""
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 from uuid import UUID, uuid4
 
 from infra.postgres.pool import Pool, fetch, fetch_value, storable, storable_json
@@ -16,10 +18,11 @@ from processors.ports import (
     ClaimStatus,
     Item,
     MailRequest,
+    Reopened,
     Told,
 )
 from schemas.gate import Decision
-from schemas.ingress import Proof, TicketReceived
+from schemas.ingress import Channel, Proof, TicketReceived
 from schemas.router import Admission
 
 ACKNOWLEDGE_EVERY = timedelta(days=1)
@@ -113,6 +116,16 @@ class PostgresConversations:
             case "none":
                 raise LookupError(f"no claim {key} to end as {state}")
 
+    async def came_back(self, conversation: str, revision: int, *, within: timedelta) -> Reopened | None:
+        """The bot's answer that this later revision comes back on, marked as such."""
+        named = {"conversation": storable(conversation), "revision": revision}
+        rows = await fetch(self._pool, "came_back", {**named, "by": returning(revision), "within": within})
+        return _reopened(rows)
+
+    async def reopen(self, ticket_id: UUID, *, by: str) -> Reopened | None:
+        """The bot's answer to a ticket, marked as reopened."""
+        return _reopened(await fetch(self._pool, "reopen_ticket", {"ticket": ticket_id, "by": storable(by)}))
+
     async def take_over(self, conversation: str, person: str) -> None:
         """Make a conversation a person's, with its open items; the bot claims nothing in it any more."""
         await fetch(self._pool, "take_over", {"conversation": conversation, "person": person})
@@ -168,6 +181,15 @@ class PostgresConversations:
             "at": decision.decided_at,
         }
         await fetch(self._pool, "record_decision", parameters)
+
+
+def returning(revision: int) -> str:
+    """How a later revision of a conversation is named as what reopened an answer."""
+    return f"revision {revision}"
+
+
+def _reopened(rows: Sequence[Mapping[str, Any]]) -> Reopened | None:
+    return Reopened(**{**rows[0], "channel": Channel(rows[0]["channel"])}) if rows else None
 
 
 def _told(request: AcknowledgeRequest) -> dict[str, object]:

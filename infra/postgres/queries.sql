@@ -22,6 +22,14 @@ select mark_sent(%(key)s, %(delivery)s, %(text)s);
 -- End a claim without a reply: released or parked.
 select end_claim(%(key)s, %(state)s, %(holder)s);
 
+-- name: came_back
+-- Mark the bot's answer that a later revision comes back on.
+select * from came_back(%(conversation)s, %(revision)s, %(by)s, %(within)s);
+
+-- name: reopen_ticket
+-- Mark the bot's answer to a ticket as reopened.
+select * from reopen_ticket(%(ticket)s, %(by)s);
+
 -- name: take_over
 -- Make a conversation a person's.
 select take_over(%(conversation)s, %(person)s);

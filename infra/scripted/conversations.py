@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from infra.crm import Customer, Record
-from infra.postgres.conversations import ACKNOWLEDGE_EVERY, body_hash, intent_of
+from infra.postgres.conversations import ACKNOWLEDGE_EVERY, body_hash, intent_of, returning
 from infra.scripted.switch import ScriptedSwitchTable
 from infra.trace_context import traceparent
 from processors.errors import Conflict, TryLater
@@ -21,6 +21,8 @@ from processors.ports import (
     Item,
     ItemKind,
     MailRequest,
+    Reopened,
+    Reopenings,
     Told,
 )
 from schemas.gate import Decision
@@ -61,6 +63,7 @@ class Claimed:
     delivery: str | None = None
     settled_at: datetime | None = None
     outside: bool = False  # granted to a helpdesk that delivers by itself
+    reopened_by: str | None = None
 
 
 @dataclass
@@ -82,7 +85,7 @@ class State:
     decisions: dict[tuple[UUID, int], Decision] = field(default_factory=dict)
 
 
-class ScriptedConversations(Conversations):
+class ScriptedConversations(Conversations, Reopenings):
     """One worker's view of conversations in memory; `another` is a second worker on the same ones."""
 
     def __init__(
@@ -266,6 +269,30 @@ class ScriptedConversations(Conversations):
         message = Message(author=author, text=text, at=self._clock.now())
         self._note(request.ticket_id, "sent", request.intent)
         self._state.messages.append(_Written(request.conversation, request.revision, request.customer_id, message))
+
+    async def came_back(self, conversation: str, revision: int, *, within: timedelta) -> Reopened | None:
+        """The bot's answer that this later revision comes back on, marked as such."""
+        places = [place for place, claimed in self._state.claims.items() if claimed.state == "sent"]
+        before = max((place for place in places if place[0] == conversation and place[1] < revision), default=None)
+        if before is None or (at := self._state.claims[before].settled_at) is None:
+            return None
+        return self._reopen(before, returning(revision)) if at > self._clock.now() - within else None
+
+    async def reopen(self, ticket_id: UUID, *, by: str) -> Reopened | None:
+        """The bot's answer to a ticket, marked as reopened."""
+        known = self._ticket(ticket_id)
+        return self._reopen((known.conversation, known.revision), by) if known else None
+
+    def _reopen(self, place: tuple[str, int], by: str) -> Reopened | None:
+        claimed = self._state.claims.get(place)
+        if claimed is None or claimed.state != "sent" or claimed.request.actor != "bot":
+            return None
+        if claimed.reopened_by not in (None, by):
+            return None
+        self._state.claims[place] = replace(claimed, reopened_by=by)
+        request, known = claimed.request, self._ticket(claimed.request.ticket_id)
+        assert known is not None
+        return Reopened(request.ticket_id, *place, request.channel, request.intent, known.message.at)
 
     async def release_claim(self, key: str) -> None:
         """End a claim under which nothing was sent."""

@@ -22,17 +22,17 @@ from pydantic import BaseModel, ValidationError
 from infra.sessions import SignedSessions
 from processors.errors import DependencyDown
 from processors.ingress import LanguageOf, TooLarge
-from processors.ingress.api import ApiKey
+from processors.ingress.api import ApiKey, is_public
 from processors.ingress.email import MAX_MAIL_BYTES, Mailbox
 from processors.ingress.whatsapp import MetaApp
-from processors.ports import Clock, OutsideClaims
+from processors.ports import Clock, OutsideClaims, Reopenings
 from processors.queue import PeopleDesk
 from schemas.event import Stage, Step
-from schemas.ingress import MAX_MESSAGE_BYTES, TicketReceived
+from schemas.ingress import MAX_MESSAGE_BYTES, Channel, TicketReceived
 from schemas.outcome import TicketSettled
 from schemas.topics import Header, Topic
 from streams.ingress.feed import ChatFeed
-from streams.ingress.outcomes import OutcomeView
+from streams.ingress.outcomes import Known, OutcomeView
 from streams.ingress.problem import MEDIA_TYPE, Refused
 from streams.metrics import Metrics
 from streams.spans import act_span, attributes_of, failed, stage_span, trace_headers
@@ -89,6 +89,7 @@ class Doors:
     limits: EdgeLimits = EdgeLimits()
     tracer: Tracer = field(default_factory=NoOpTracer)
     claims: OutsideClaims | None = None
+    reopenings: Reopenings | None = None
     chat: ChatDoor | None = None
     whatsapp: MetaApp | None = None
     people: PeopleDoor | None = None
@@ -162,6 +163,18 @@ def digest(secret: str) -> str:
 
 
 Authenticated = Annotated[ApiKey, Depends(authenticate)]
+
+
+def may_read(key: ApiKey, known: Known, mailbox: Mailbox) -> bool:
+    """A key reads what its account sent; one of scope service also what came by the company's own doors.
+
+    One of scope customer stands in a page, and ids can be guessed: it reads only what such keys sent, where nobody is
+    proved.
+    """
+    own = known.account == key.account
+    if key.scope != "service":
+        return own and is_public(known.conversation)
+    return own or known.account == mailbox.account or known.conversation.startswith(f"{Channel.WHATSAPP}:")
 
 
 # -- reading and publishing

@@ -3,6 +3,7 @@
 POST /v1/tickets        a message as JSON
 POST /v1/email          a raw message (RFC 5322), by a key of scope service: whoever may post mail vouches for it
 GET  /v1/tickets/{id}   the state of a ticket, for the account that sent it; public keys see public keys' tickets only
+A ticket was reopened: reopened.py
 Web chat: chat.py, and widget/ for the script that a page loads
 WhatsApp: whatsapp.py
 The people's queue: queue.py
@@ -31,12 +32,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from processors.errors import DependencyDown, Rejected, TryLater
 from processors.ingress import Malformed, NotAllowed, TooLarge
-from processors.ingress.api import ApiKey, TicketRequest, is_public, receive_api
+from processors.ingress.api import TicketRequest, receive_api
 from processors.ingress.chat import ChatMessage, SessionRequest
-from processors.ingress.email import Mailbox, receive_email
-from schemas.ingress import Channel
+from processors.ingress.email import receive_email
 from schemas.outcome import Outcome
-from streams.ingress import chat, claims, queue, whatsapp, widget
+from streams.ingress import chat, claims, queue, reopened, whatsapp, widget
 from streams.ingress.chat import ChatCors
 from streams.ingress.doors import (
     Accepted,
@@ -46,12 +46,13 @@ from streams.ingress.doors import (
     accept,
     body_of,
     doors_of,
+    may_read,
     parsed,
     place_of,
     posting,
     problems,
 )
-from streams.ingress.outcomes import SILENT, Known
+from streams.ingress.outcomes import SILENT
 from streams.ingress.problem import Problem, Refused
 from streams.metrics import Metrics
 
@@ -91,6 +92,7 @@ def create_edge(
     app.post("/v1/email", **posting(None, "message/rfc822"))(post_email)
     app.get("/v1/tickets/{ticket_id}", responses=problems(401, 404, 422), tags=["tickets"])(get_ticket)
     app.include_router(claims.routes)
+    app.include_router(reopened.routes)
     app.include_router(chat.routes)
     app.include_router(widget.routes)
     app.include_router(whatsapp.routes)
@@ -145,7 +147,7 @@ async def post_email(request: Request, doors: InDoors, key: Authenticated) -> Ac
 async def get_ticket(ticket_id: UUID, doors: InDoors, key: Authenticated) -> TicketState:
     """Tell what became of a ticket. Known are the ones this edge took, and the ones settled of late."""
     known = doors.outcomes.get(ticket_id)
-    if known is None or not _may_read(key, known, doors.mailbox):
+    if known is None or not may_read(key, known, doors.mailbox):
         raise Refused(404, "no such ticket of this account, or it was settled long ago", field="ticket_id")
     return TicketState(
         ticket_id=ticket_id,
@@ -157,18 +159,6 @@ async def get_ticket(ticket_id: UUID, doors: InDoors, key: Authenticated) -> Tic
         text=known.text,
         settled_at=known.settled_at,
     )
-
-
-def _may_read(key: ApiKey, known: Known, mailbox: Mailbox) -> bool:
-    """A key reads what its account sent; one of scope service also what came by the company's own doors.
-
-    One of scope customer stands in a page, and ids can be guessed: it reads only what such keys sent, where nobody is
-    proved.
-    """
-    own = known.account == key.account
-    if key.scope != "service":
-        return own and is_public(known.conversation)
-    return own or known.account == mailbox.account or known.conversation.startswith(f"{Channel.WHATSAPP}:")
 
 
 async def livez() -> dict[str, str | int]:

@@ -24,7 +24,7 @@ from processors.ingress import LanguageOf
 from processors.ingress.api import ApiKey
 from processors.ingress.email import Mailbox
 from processors.ingress.whatsapp import MetaApp
-from processors.ports import Clock, OutsideClaims
+from processors.ports import Clock, OutsideClaims, Reopenings
 from processors.queue import PeopleDesk
 from streams.ingress.connections import Impatient
 from streams.ingress.doors import ChatDoor, Doors, EdgeLimits, PeopleDoor, keys_of
@@ -67,6 +67,7 @@ class EdgeOptions:
     limits: EdgeLimits = field(default_factory=EdgeLimits)
     tracer: Tracer = field(default_factory=NoOpTracer)
     claims: bool = False  # whether a helpdesk outside may claim replies
+    reopenings: bool = False  # whether a helpdesk may say that a ticket was reopened
     chat: ChatOptions | None = None
     whatsapp: MetaApp | None = None
     staff: Sequence[tuple[str, str]] = field(default=(), repr=False)  # keys of the people's queue, and whose they are
@@ -77,6 +78,9 @@ class EdgeParts(Protocol):
 
     @property
     def outside(self) -> OutsideClaims: ...
+
+    @property
+    def reopenings(self) -> Reopenings: ...
 
     @property
     def people(self) -> PeopleDesk: ...
@@ -97,6 +101,7 @@ def options_of(settings: Settings, bootstrap: Address) -> EdgeOptions:
         docs=settings.edge_docs,
         limits=EdgeLimits(ticket_bytes=settings.max_ticket_bytes),
         claims=bool(settings.outside_channels),
+        reopenings=settings.has_helpdesk,
         chat=_chat_options(settings),
         whatsapp=_meta_app(settings),
         staff=[(entry.key.get_secret_value(), entry.name) for entry in settings.staff_keys],
@@ -172,6 +177,7 @@ async def _serve(
         limits=options.limits,
         tracer=options.tracer,
         claims=parts.outside if parts and options.claims else None,
+        reopenings=parts.reopenings if parts and options.reopenings else None,
         chat=_chat_door(options.chat, outcomes, metrics) if options.chat else None,
         whatsapp=options.whatsapp,
         people=PeopleDoor(parts.people, keys_of(options.staff)) if parts and options.staff else None,

@@ -28,6 +28,8 @@ from processors.ports import (
     Item,
     ItemKind,
     MailRequest,
+    Reopened,
+    Reopenings,
     SwitchTable,
     Told,
 )
@@ -73,6 +75,7 @@ class Desk:
     second: Conversations
     people: Conversations
     switch: SwitchTable
+    reopenings: Reopenings  # as the role outcome
 
 
 @pytest.fixture(params=["scripted", "postgres"])
@@ -80,7 +83,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     if request.param == "scripted":
         switch = ScriptedSwitchTable()
         here = ScriptedConversations(SystemClock(), switch, customers_of(CUSTOMERS))
-        yield Desk(here, here, here.another(), here, switch)
+        yield Desk(here, here, here.another(), here, switch, here)
         return
     database: str = request.getfixturevalue("database")
     async with AsyncExitStack() as stack:
@@ -94,6 +97,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
             second=PostgresConversations(outcome),
             people=PostgresConversations(people),
             switch=PostgresSwitchTable(people),
+            reopenings=PostgresConversations(outcome),
         )
 
 
@@ -578,3 +582,54 @@ async def test_of_workers_that_would_write_at_once_one_may(desk: Desk) -> None:
         worker.may_mail(mail_to("a@example.com", str(n))) for n, worker in enumerate([desk.outcome, desk.second] * 8)
     ]
     assert sum(await asyncio.gather(*asked)) == 1
+
+
+class TestReopening:
+    async def answered(self, desk: Desk, number: int = 1, revision: int = 1) -> None:
+        await desk.router.admit(ticket(number))
+        await desk.outcome.claim(request_for(number, revision))
+        await desk.outcome.mark_sent(f"{number}:{revision}", delivery="d", text="So it is.")
+
+    async def test_who_writes_again_comes_back_on_the_last_answer(self, desk: Desk) -> None:
+        await arm(desk)
+        await self.answered(desk, 1, 1)
+        await self.answered(desk, 2, 2)
+        await desk.router.admit(ticket(3))
+        found = await desk.reopenings.came_back("k", 3, within=timedelta(days=1))
+        assert found == Reopened(ticket_id("api", "shop", "2"), "k", 2, Channel.API, "order_status", NOON)
+
+    async def test_an_answer_is_told_once_however_often_they_write(self, desk: Desk) -> None:
+        await arm(desk)
+        await self.answered(desk)
+        for number in (2, 3):
+            await desk.router.admit(ticket(number))
+        told = [await desk.reopenings.came_back("k", revision, within=timedelta(days=1)) for revision in (2, 2, 3)]
+        assert [found and found.revision for found in told] == [1, 1, None]
+
+    async def test_who_comes_back_late_or_on_no_answer_reopens_nothing(self, desk: Desk) -> None:
+        await arm(desk)
+        await desk.router.admit(ticket(9, conversation="other"))
+        assert await desk.reopenings.came_back("other", 2, within=timedelta(days=1)) is None
+        await self.answered(desk)
+        assert await desk.reopenings.came_back("k", 1, within=timedelta(days=1)) is None
+        assert await desk.reopenings.came_back("k", 2, within=timedelta(0)) is None
+
+    async def test_a_person_s_answer_is_not_reopened(self, desk: Desk) -> None:
+        await arm(desk)
+        await self.answered(desk)
+        await desk.router.admit(ticket(2))
+        await desk.outcome.open_item(item(2, 2))
+        await desk.people.take_over("k", "mia")
+        assert (await desk.people.claim(request_for(2, 2, actor="mia"))).status is ClaimStatus.GRANTED
+        await desk.people.mark_sent("2:2", delivery="d", text="Let me see.")
+        assert await desk.reopenings.came_back("k", 3, within=timedelta(days=1)) is None
+
+    async def test_a_helpdesk_reopens_an_answer_by_its_ticket(self, desk: Desk) -> None:
+        await arm(desk)
+        await self.answered(desk)
+        await desk.router.admit(ticket(2))
+        one, two = (ticket_id("api", "shop", str(number)) for number in (1, 2))
+        found = await desk.reopenings.reopen(one, by="desk")
+        assert found == await desk.reopenings.reopen(one, by="desk")
+        assert (found and found.revision, await desk.reopenings.reopen(two, by="desk")) == (1, None)
+        assert await desk.reopenings.came_back("k", 2, within=timedelta(days=1)) is None

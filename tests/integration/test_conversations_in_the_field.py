@@ -186,3 +186,14 @@ def test_own_mail_that_comes_back_is_not_answered(field: Field) -> None:
     assert field.ended(back) == [Outcome.HANDED_OFF]
     assert back.marks.loop
     assert "support@shop.example" not in recipients(field.mails.taken)
+
+
+def test_a_customer_who_writes_again_reopens_the_answer_once(field: Field) -> None:
+    ours = str(uuid4())
+    first = field.ask(QUESTION, ours)
+    assert field.ended(first) == [Outcome.SENT]
+    assert field.ended(field.ask("Thank you!", ours), field.ask(UNSURE, ours), field.ask(UNSURE, ours))
+    eventually(lambda: len(field.settled(first)) > 1)
+    field.ended(field.ask(UNSURE))
+    acts = [(act.outcome, act.revision, act.intent, act.actor) for act in field.settled(first)[1:]]
+    assert acts == [(Outcome.REOPENED, 1, field.outcome(first).intent, "customer")]

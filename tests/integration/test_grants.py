@@ -102,6 +102,7 @@ CALLS: dict[str, set[str]] = {
     "outcome": {
         "acknowledged",
         "ask_acknowledgement",
+        "came_back",
         "claim",
         "claim_outside",
         "end_claim",
@@ -117,6 +118,8 @@ CALLS: dict[str, set[str]] = {
         "open_item",
         "record_decision",
         "release_outside",
+        "reopen_answer",
+        "reopen_ticket",
         "settle_outside",
         "stopping_scope",
         "strictness",

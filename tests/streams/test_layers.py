@@ -159,7 +159,7 @@ class World:
     pauses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.admissions = self.conversations = ScriptedConversations(self.clock, self.switch_table)
+        self.admissions = self.conversations = self.reopenings = ScriptedConversations(self.clock, self.switch_table)
         self.ledger = self.router_ledger = ScriptedLedger(self.clock)
         self.prompt = load_prompt("Answer from the passages.")
         self.models = {Tier.COMMODITY: [self.model]}
