@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from infra.crm import read_customers
-from infra.knowledge import Article, Format
+from infra.knowledge import Article, Format, name_of
 from infra.knowledge.article import INTERNAL
 from infra.postgres.ingest import Act, IngestReport, Retire, Tell, TooManyRetired, ingest, load_customers, rehearse
 from infra.postgres.pool import open_pool
@@ -35,9 +35,12 @@ def ingest_articles(
         Path | None, typer.Option(exists=True, dir_okay=False, help="A crm.jsonl: customers with their records.")
     ] = None,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Retire what is stored and not in the source: it is the whole help centre.")
+        bool, typer.Option("--prune", help="Retire what came from this source and is no longer in it.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="With --prune: more than half of them too.")] = False,
+    name: Annotated[
+        str | None, typer.Option("--as", help="Name of the source, where its path or address is not always the same.")
+    ] = None,
     internal: Annotated[bool, typer.Option("--internal", help="Show none of it to a customer.")] = False,
     language: Annotated[
         str | None, typer.Option(help="Language of all of it, as de or pt-br, whatever the source says.")
@@ -51,7 +54,8 @@ def ingest_articles(
     """Ingest articles; what is stored and did not change stays untouched, what changed becomes a new version.
 
     All of it or nothing: a source that cannot be read to its end changes nothing. With --prune, what is no longer in
-    the source is retired: nothing is found in it any more, and it is never deleted, as replies cite it. Drafts, and
+    the source is retired: nothing is found in it any more, and it is never deleted, as replies cite it. What came from
+    other sources stays. Drafts, and
     what not everybody may read, are internal: no customer is told of them. Nothing past its review date is answered
     without a person.
 
@@ -79,7 +83,7 @@ def ingest_articles(
     told = Said(internal, language, review_after)
     try:
         with _progress() as tell:
-            report, count = run(_ingest(settings, Task(source, kind, customers, told, retire, dry_run), tell))
+            report, count = run(_ingest(settings, Task(source, kind, name, customers, told, retire, dry_run), tell))
     except TooManyRetired as error:
         fail(f"{error}: pass --force to retire them, leave out --prune to keep them, --dry-run to see", USAGE)
     except ValueError as error:
@@ -122,6 +126,7 @@ class Task:
 
     source: str | None
     kind: Format | None
+    name: str | None
     customers: Path | None
     said: Said
     retire: Retire
@@ -130,6 +135,7 @@ class Task:
 
 async def _ingest(settings: Settings, task: Task, tell: Tell) -> tuple[IngestReport | None, int]:
     given = await articles_of(task.source, task.kind, settings) if task.source else None
+    name = task.name or (name_of(task.source, task.kind) if task.source else None)
     rows = read_customers(task.customers) if task.customers else []
     pool = await open_pool(owner_url(settings), size=1)
     try:
@@ -138,10 +144,10 @@ async def _ingest(settings: Settings, task: Task, tell: Tell) -> tuple[IngestRep
             articles = [task.said.of(article) for article in given]
             embedder = embedder_of(settings)
             if task.dry_run:
-                report = await rehearse(pool, embedder, articles, retire=task.retire)
+                report = await rehearse(pool, embedder, articles, retire=task.retire, source=name)
             else:
-                report = await ingest(pool, embedder, articles, retire=task.retire, tell=tell)
-                if not report.absent:  # it is the whole help centre
+                report = await ingest(pool, embedder, articles, retire=task.retire, source=name, tell=tell)
+                if not (report.absent or report.elsewhere):  # it is the whole help centre
                     await keep(embedder, articles)
         return report, len(rows) if task.dry_run else await load_customers(pool, rows)
     finally:
@@ -166,6 +172,7 @@ def _as_json(report: IngestReport) -> dict[str, object]:
         "embedded": report.embedded,
         "retired": report.retired,
         "absent": report.absent,
+        "elsewhere": report.elsewhere,
         "articles": [vars(placed) for placed in report.placed],
     }
 
@@ -186,4 +193,6 @@ def _show(report: IngestReport) -> None:
         f"{report.sections} sections, {report.embedded} embedded"
     )
     if report.absent and len(report.placed) != 1:
-        console.print(f"{len(report.absent)} stored articles are not in this source; --prune retires them")
+        console.print(f"{len(report.absent)} stored articles of this source are not in it; --prune retires them")
+    if report.elsewhere:
+        console.print(f"{report.elsewhere} articles of other sources stay as they are")

@@ -64,6 +64,15 @@ def format_of(source: str) -> Format:
     return found[0] if found else Format.MARKDOWN
 
 
+def name_of(source: str, kind: Format | None = None) -> str:
+    """What a source is called beside others: its address, or its path; of a page alone, its folder's."""
+    if "://" in source:
+        return source.rstrip("/").lower()
+    path = Path(source).resolve()
+    page = not path.is_dir() and (kind or format_of(source)) in (Format.MARKDOWN, Format.HTML)
+    return str(path.parent if page else path)
+
+
 def _by_host(source: str) -> Format:
     host = urlsplit(source).hostname or ""
     if host.endswith(".zendesk.com"):

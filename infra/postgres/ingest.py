@@ -81,7 +81,8 @@ class IngestReport:
     sections: int  # of all articles given
     embedded: int  # sections that needed the model; the others kept their vectors
     retired: tuple[str, ...] = ()  # ids of articles that end now
-    absent: tuple[str, ...] = ()  # ids of articles that hold, are not among those given, and stay
+    absent: tuple[str, ...] = ()  # ids of the source's articles that hold, are not among those given, and stay
+    elsewhere: int = 0  # articles of other sources that hold
 
     def count(self, act: Act) -> int:
         """How many of the given articles this became of."""
@@ -122,18 +123,22 @@ class _Batch:
     missing: Mapping[str, tuple[str, ...]]  # the texts, by their hash
     at: datetime
     retire: Retire
+    source: str | None
 
 
-async def ingest(
+async def ingest(  # noqa: PLR0913  what is given, and how it is to be taken
     pool: Pool,
     embedder: Embedder,
     articles: Iterable[Article],
     *,
     now: datetime | None = None,
     retire: Retire = Retire.NONE,
+    source: str | None = None,
     tell: Tell = lambda done, of: None,
 ) -> IngestReport:
     """Store articles, as the owner, all or none; what is stored and did not change stays untouched.
+
+    Only articles of the same source are retired; without one, what is given is all there is.
 
     Raises:
         VersionTaken: an article names a version that was published with another text.
@@ -141,7 +146,7 @@ async def ingest(
         TooManyRetired: `retire` forbids it; nothing is stored.
         DependencyDown: Postgres does not answer.
     """
-    batch = await _batch(pool, embedder, articles, now or datetime.now(UTC), retire)
+    batch = await _batch(pool, embedder, articles, now or datetime.now(UTC), retire, source)
     vectors = {**batch.known, **await _embedded(embedder, batch.missing, tell)}
     async with borrowed(pool) as connection, connection.transaction():
         return await _write(connection, batch, vectors)
@@ -154,9 +159,10 @@ async def rehearse(
     *,
     now: datetime | None = None,
     retire: Retire = Retire.NONE,
+    source: str | None = None,
 ) -> IngestReport:
     """What `ingest` would do: it does it, without the model, and takes it back. Raises as `ingest`."""
-    batch = await _batch(pool, embedder, articles, now or datetime.now(UTC), retire)
+    batch = await _batch(pool, embedder, articles, now or datetime.now(UTC), retire, source)
     nowhere = _Embedded.of([[0.0] * embedder.dimensions])
     async with borrowed(pool) as connection, connection.transaction(force_rollback=True):
         return await _write(connection, batch, {**batch.known, **dict.fromkeys(batch.missing, nowhere)})
@@ -176,12 +182,14 @@ async def load_customers(pool: Pool, rows: Iterable[Row]) -> int:
 # -- articles
 
 
-async def _batch(pool: Pool, embedder: Embedder, articles: Iterable[Article], at: datetime, retire: Retire) -> _Batch:
+async def _batch(
+    pool: Pool, embedder: Embedder, articles: Iterable[Article], at: datetime, retire: Retire, source: str | None
+) -> _Batch:
     chunks = [(article, _chunks(article, embedder.name)) for article in in_order(_once(articles))]
     texts = {chunk.hash: chunk.texts for _, parts in chunks for chunk in parts}
     known = await _known(pool, list(texts))
     missing = {key: parts for key, parts in texts.items() if key not in known}
-    return _Batch(chunks, known, missing, at, retire)
+    return _Batch(chunks, known, missing, at, retire, source)
 
 
 def _once(articles: Iterable[Article]) -> list[Article]:
@@ -200,10 +208,12 @@ def _once(articles: Iterable[Article]) -> list[Article]:
 
 async def _write(connection: Connection, batch: _Batch, vectors: Vectors) -> IngestReport:
     await connection.execute(query("lock_ingest"))
-    absent = await _absent(connection, batch)
+    cursor = await connection.execute(query("current_articles"), {"at": batch.at})
+    current = {row["article_id"]: row["source"] for row in await cursor.fetchall()}
+    absent = _absent(batch, current)
     retired = () if batch.retire is Retire.NONE else absent
     await connection.execute(query("retire_articles"), {"at": batch.at, "articles": list(retired)})
-    placed = tuple([await _store(connection, article, parts, vectors, batch.at) for article, parts in batch.chunks])
+    placed = tuple([await _store(connection, article, parts, vectors, batch) for article, parts in batch.chunks])
     if any(one.act is not Act.UNCHANGED for one in placed):
         await connection.execute(query("forget_words"))
         await connection.execute(query("count_words"))
@@ -213,17 +223,25 @@ async def _write(connection: Connection, batch: _Batch, vectors: Vectors) -> Ing
         embedded=len(batch.missing),
         retired=retired,
         absent=() if retired else absent,
+        elsewhere=len(set(current) - _given(batch) - set(absent)),
     )
 
 
-async def _absent(connection: Connection, batch: _Batch) -> tuple[str, ...]:
-    """The ids of the articles that hold and are missing from the batch."""
-    cursor = await connection.execute(query("current_articles"), {"at": batch.at})
-    current = {row["article_id"] for row in await cursor.fetchall()}
-    missing = sorted(current - {article.id for article, _ in batch.chunks})
-    if batch.retire is Retire.FEW and len(missing) > FEW * len(current):
-        raise TooManyRetired(f"{len(missing)} of the {len(current)} articles that hold are missing from it")
+def _absent(batch: _Batch, current: Mapping[str, str | None]) -> tuple[str, ...]:
+    """The ids of the source's articles that hold and are missing from the batch.
+
+    Raises:
+        TooManyRetired: they are more than a few of them, and only a few may be retired.
+    """
+    own = {article_id for article_id, source in current.items() if batch.source in (None, source)}
+    missing = sorted(own - _given(batch))
+    if batch.retire is Retire.FEW and len(missing) > FEW * len(own):
+        raise TooManyRetired(f"{len(missing)} of the {len(own)} articles that hold are missing from it")
     return tuple(missing)
+
+
+def _given(batch: _Batch) -> set[str]:
+    return {article.id for article, _ in batch.chunks}
 
 
 def _chunks(article: Article, embedder: str) -> list[_Chunk]:
@@ -251,29 +269,31 @@ def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 async def _store(
-    connection: Connection, article: Article, chunks: Sequence[_Chunk], vectors: Vectors, now: datetime
+    connection: Connection, article: Article, chunks: Sequence[_Chunk], vectors: Vectors, batch: _Batch
 ) -> Placed:
     """Store one article."""
     cursor = await connection.execute(query("article_versions"), {"article_id": article.id})
     stored = [Version(**row) for row in await cursor.fetchall()]
-    match place(article, stored, now):
+    match place(article, stored, batch.at):
         case Unchanged(version, valid_to):
-            await _touch(connection, article, version.version, valid_to)
+            await _touch(connection, article, version.version, valid_to, batch.source)
             await _embed_anew(connection, article.id, version.version, chunks, vectors)
             return Placed(article.id, article.title, Act.UNCHANGED)
         case NewVersion(version, ended):
             for number, end in ended:
                 what = {"article_id": article.id, "version": number, "valid_to": end}
                 await connection.execute(query("end_version"), what)
-            await connection.execute(query("insert_article"), _article(article, version))
+            await connection.execute(query("insert_article"), _article(article, version, batch.source))
             async with connection.cursor() as cursor:
                 rows = [_section(article, version.version, n, chunk, vectors) for n, chunk in enumerate(chunks)]
                 await cursor.executemany(query("insert_section"), rows)
             return Placed(article.id, article.title, Act.CHANGED if stored else Act.ADDED)
 
 
-async def _touch(connection: Connection, article: Article, version: int, valid_to: datetime | None) -> None:
-    what = {"article_id": article.id, "version": version, "valid_to": valid_to}
+async def _touch(
+    connection: Connection, article: Article, version: int, valid_to: datetime | None, source: str | None
+) -> None:
+    what = {"article_id": article.id, "version": version, "valid_to": valid_to, "source": source}
     dates = {"review_by": article.review_by, "updated": article.updated}
     await connection.execute(query("update_version"), {**what, **dates})
 
@@ -296,7 +316,7 @@ def _vectors(chunk: _Chunk, vectors: Vectors) -> dict[str, object]:
     return {"embedded_hash": chunk.hash, "embedding": found.whole, "windows": found.windows}
 
 
-def _article(article: Article, version: Version) -> dict[str, object]:
+def _article(article: Article, version: Version, source: str | None) -> dict[str, object]:
     return {
         "article_id": article.id,
         "version": version.version,
@@ -310,6 +330,7 @@ def _article(article: Article, version: Version) -> dict[str, object]:
         "valid_from": version.valid_from,
         "valid_to": version.valid_to,
         "content_hash": article.content_hash,
+        "source": source,
     }
 
 

@@ -290,11 +290,12 @@ from kb_article where article_id = %(article_id)s order by version;
 -- name: insert_article
 -- Add a version of an article.
 insert into kb_article
-    (article_id, version, title, url, language, license, audience, updated, review_by, valid_from, valid_to, content_hash)
+    (article_id, version, title, url, language, license, audience, updated, review_by, valid_from, valid_to, content_hash,
+    source)
 values (
     %(article_id)s, %(version)s, %(title)s, %(url)s, %(language)s, %(license)s, %(audience)s, %(updated)s, %(review_by)s,
     coalesce(%(valid_from)s::timestamptz, '-infinity'), coalesce(%(valid_to)s::timestamptz, 'infinity'),
-    %(content_hash)s
+    %(content_hash)s, %(source)s
 );
 
 -- name: insert_section
@@ -328,12 +329,14 @@ insert into kb_word (word, sections)
 select word, ndoc from ts_stat('select search from kb_section where audience = ''public''');
 
 -- name: update_version
--- Change what is said about a version, never what it says: its review date and the end of its validity.
+-- Change what is said about a version, never what it says: its review date, the end of its validity, where it is from.
 update kb_article
-set review_by = %(review_by)s, updated = %(updated)s, valid_to = coalesce(%(valid_to)s::timestamptz, 'infinity')
+set review_by = %(review_by)s, updated = %(updated)s, valid_to = coalesce(%(valid_to)s::timestamptz, 'infinity'),
+    source = coalesce(%(source)s, source)
 where article_id = %(article_id)s and version = %(version)s
-    and (review_by, updated, valid_to) is distinct from (
-        %(review_by)s::timestamptz, %(updated)s::timestamptz, coalesce(%(valid_to)s::timestamptz, 'infinity')
+    and (review_by, updated, valid_to, source) is distinct from (
+        %(review_by)s::timestamptz, %(updated)s::timestamptz, coalesce(%(valid_to)s::timestamptz, 'infinity'),
+        coalesce(%(source)s, source)
     );
 
 -- name: end_version
@@ -342,8 +345,9 @@ update kb_article set valid_to = greatest(valid_from, %(valid_to)s::timestamptz)
 where article_id = %(article_id)s and version = %(version)s;
 
 -- name: current_articles
--- The articles that hold now or will.
-select distinct article_id from kb_article where valid_to > greatest(valid_from, %(at)s::timestamptz);
+-- The articles that hold now or will, and where they are from.
+select article_id, max(source) as source from kb_article where valid_to > greatest(valid_from, %(at)s::timestamptz)
+group by article_id;
 
 -- name: retire_articles
 -- Let articles end now, with all of them that is yet to come; what they said stays, for the replies that cite it.

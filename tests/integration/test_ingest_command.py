@@ -44,11 +44,43 @@ def report(result: Result) -> tuple[int, int, list[str], int]:
 def test_what_left_the_folder_is_named_and_retired_with_prune_alone(command: Command, folder: Path) -> None:
     assert report(command(folder, "--json")) == (3, 0, [], 0)
     (folder / "gifts.md").unlink()
-    assert "1 stored articles are not in this source; --prune retires them" in command(folder).stdout
+    assert "1 stored articles of this source are not in it; --prune retires them" in command(folder).stdout
     assert report(command(folder, "--json", "--dry-run", "--prune")) == (0, 0, ["gifts"], 2)
     said = command(folder, "--prune").stdout
     assert "0 articles added, 0 changed, 1 retired, 2 unchanged" in said
     assert report(command(folder, "--json", "--prune")) == (0, 0, [], 2)
+
+
+def test_what_came_from_elsewhere_is_not_retired(command: Command, folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "more" / "terms.csv"
+    table.parent.mkdir()
+    table.write_text("id,title,text\nterms,Terms,Two years.\nprivacy,Privacy,Nothing is sold.\n")
+    assert report(command(table, "--json")) == (2, 0, [], 0)
+    assert report(command(folder, "--from", "markdown", "--json", "--prune")) == (3, 0, [], 0)
+    (folder / "gifts.md").unlink()
+    assert "2 articles of other sources stay as they are" in command(folder, "--from", "markdown").stdout
+    assert report(command(folder, "--from", "markdown", "--json", "--prune")) == (0, 0, ["gifts"], 2)
+    table.write_text("id,title,text\nterms,Terms,Two years.\n")
+    assert report(command(table, "--json", "--prune", "--dry-run")) == (0, 0, ["privacy"], 1)
+
+
+def test_a_page_brought_in_alone_belongs_to_its_folder(command: Command, folder: Path) -> None:
+    command(folder)
+    (folder / "new.md").write_text("---\ntitle: New\n---\n## new\nNow.\n")
+    assert report(command(folder / "new.md", "--json")) == (1, 0, [], 0)
+    (folder / "new.md").unlink()
+    assert report(command(folder, "--json", "--prune")) == (0, 0, ["new"], 3)
+
+
+def test_a_source_of_a_name_is_the_same_wherever_it_lies(command: Command, folder: Path, tmp_path: Path) -> None:
+    command(folder, "--as", "docs")
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (folder / "returns.md").rename(moved / "returns.md")
+    (folder / "care.md").rename(moved / "care.md")
+    assert report(command(moved, "--json", "--prune")) == (0, 0, [], 2)
+    command(moved, "--as", "docs")
+    assert report(command(moved, "--as", "docs", "--json", "--prune")) == (0, 0, ["gifts"], 2)
 
 
 def test_a_dry_run_shows_what_it_would_do_and_does_nothing(command: Command, folder: Path) -> None:
