@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from random import Random
 
@@ -180,6 +180,11 @@ class Validity:
         return self.violated / self.splits if self.splits else 0.0
 
 
+def every_draft(pool: Sequence[Judged]) -> list[Judged]:
+    """The pool as if the gate let every draft pass, so that the certificate alone is tested, and on more of them."""
+    return [replace(row, candidate=bool(row.signals)) for row in pool]
+
+
 def validity(pool: Sequence[Judged], promise: Promise, delta: float, splits: int, seed: int = 0) -> Validity:
     """Part the pool by customer into tune, certify and rest, certify, and see what is true of all but tune.
 
@@ -211,9 +216,10 @@ def _one(pool: Sequence[Judged], promise: Promise, delta: float, random: Random)
     groups = sorted({row.group for row in pool})
     random.shuffle(groups)
     first, second = round(len(groups) * SHARE), round(len(groups) * (1 + SHARE) / 2)
-    tune = [row for row in pool if row.group in set(groups[:first])]
-    holdout = [row for row in pool if row.group in set(groups[first:second])]
-    rest = [row for row in pool if row.group in set(groups[second:])]
+    tune, holdout, rest = (
+        [row for row in pool if row.group in mine]
+        for mine in map(set, (groups[:first], groups[first:second], groups[second:]))
+    )
     found = certify(tune, holdout, (promise,), delta)
     (proof,) = found.proofs
     score = {row.id: _score(row, found.scored, set(proof.intents)) for row in (*holdout, *rest)}

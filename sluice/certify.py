@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from evals.certify import Certifying, Promise, Proof, Validity, certify, judged, part, validity
+from evals.certify import Certifying, Promise, Proof, Validity, certify, every_draft, judged, part, validity
 from evals.dataset import CERTIFY, TUNE, LabelledTicket, Suite, SuiteError, halves
 from evals.prediction import Prediction
 from evals.resume import Manifest, OtherRun, Rows
@@ -358,20 +358,27 @@ def _lines(proof: Proof) -> list[str]:
 # -- validity
 
 
-def _validity(asked: Asked, ran: Ran, splits: int) -> Validity:
-    return validity([*ran.tune, *ran.certify], asked.promises[0], asked.delta, splits)
+def _validity(asked: Asked, ran: Ran, splits: int) -> dict[str, Validity]:
+    """By what is certified: the answers that the gate lets pass, and, as these may be few, every draft."""
+    pool = [*ran.tune, *ran.certify]
+    pools = {"passed": pool, "every_draft": every_draft(pool)}
+    return {name: validity(rows, asked.promises[0], asked.delta, splits) for name, rows in pools.items()}
 
 
-def _show_validity(asked: Asked, found: Validity, as_json: bool) -> None:
+_POOLS = {"passed": "answers that the gate lets pass", "every_draft": "every draft, as if the gate let it pass"}
+
+
+def _show_validity(asked: Asked, found: Mapping[str, Validity], as_json: bool) -> None:
     risk = asked.promises[0].risk
     if as_json:
-        figures = {"suite": asked.suite.name, "risk": risk, "delta": asked.delta, "share": found.share}
-        print_json({**figures, **vars(found)})
+        figures = {name: {"share": one.share, **vars(one)} for name, one in found.items()}
+        print_json({"suite": asked.suite.name, "risk": risk, "delta": asked.delta, **figures})
         return
-    console.print(
-        f"{asked.suite.name}: {found.splits} splits at {risk:.2%}, δ = {asked.delta:.3g}: certified in "
-        f"{found.certified}, broken in {found.violated} ({found.share:.1%}; naive thresholds: {found.naive_violated}), "
-        f"mean deflection {found.deflection:.1%}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    for name, one in found.items():
+        console.print(
+            f"{asked.suite.name}, {_POOLS[name]}: {one.splits} splits at {risk:.2%}, δ = {asked.delta:.3g}: certified "
+            f"in {one.certified}, broken in {one.violated} ({one.share:.1%}; naive thresholds: {one.naive_violated}), "
+            f"mean deflection {one.deflection:.1%}",
+            highlight=False,
+            soft_wrap=True,
+        )

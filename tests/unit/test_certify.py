@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from evals.certify import Certifying, Promise, certify, choose, part, validity
+from evals.certify import Certifying, Promise, certify, choose, every_draft, part, validity
 from evals.dataset import LabelledTicket
 from evals.train.selective import Judged, fit
 from processors.selective import SIGNALS
@@ -140,6 +140,11 @@ def test_the_promise_holds_over_repeated_splits_where_the_naive_one_breaks() -> 
     assert found.violated <= binom.isf(1e-3, 40, 0.1)
     assert found.certified > 8
     assert found.naive_violated > 2 * max(found.violated, 4)
+
+
+def test_the_certificate_alone_is_tested_on_every_draft() -> None:
+    rows = [*pool(8, 5), replace(pool(1, 6)[0], signals={})]
+    assert [row.candidate for row in every_draft(rows)] == [True] * 8 + [False]
 
 
 def test_a_pool_is_parted_by_customer() -> None:
