@@ -192,6 +192,14 @@ RULES = (
             r"\bwithout (?:any )?(?:human|manual) (?:review|approval|check|intervention)|\bauto-?(?:approve|send)\b"
             r"|\bbypass the\b",
             r"\b(?:llm|chat ?gpt|language model|prompt injection)\b",
+            r"\b(?:repeat|recite|echo|copy|quote|print|output|translate|summari[sz]e) (?:\w+ ){0,2}(?:everything|anything"
+            r"|all|the (?:text|words|lines?|content))\b.{0,30}\b(?:above|before (?:this|my)|so far|verbatim"
+            r"|word for word)\b",
+            r"\b(?:text|words|messages?|rules|context) (?:that )?you (?:were|was|have been|got) (?:given|told|shown"
+            r"|sent)\b",
+            r"\b(?:begin|start|end|finish|close) (?:your|every|each) (?:answer|reply|response) with\b"
+            r"|\b(?:below|into|source of|top of|bottom of|copy of (?:all|each|every|any)(?: of)?) (?:your )?"
+            r"(?:answers?|repl(?:y|ies)|responses?)\b|\b(?:answer|reply|respond) with (?:!?\[|<)",
             r"\b(?:do|obey|follow|execute) (?:exactly |only )?(?:what|whatever|as) (?:it|this|that)"
             r" (?:says?|reads?|tells you) ?(?:[:;.!,]|$)|\bread (?:\w+ ){1,3}(?:backwards?|in reverse)\b"
             r"|\b(?:de-?cod|de-?crypt|de-?cipher|unscrambl)(?:e|ing) (?:this|that|it|the following)\b|\brot ?-?13\b"
@@ -199,6 +207,8 @@ RULES = (
             r"ignorier\w* .{0,30}(?:anweisung|regel|vorgabe)|vergiss .{0,30}anweisung|ignora\w* .{0,30}instruccion",
             r"ignor\w+ .{0,30}(?:instructions|consignes) (?:precedentes|ci-dessus)|olvida .{0,30}instruccion|ignora"
             r" .{0,20}istruzioni",
+            rf"{fold('игнорир')}.{{0,40}}{fold('инструкц')}|{fold('системн')}\w* {fold('промпт')}",
+            r"(?:忽略|无视|忘记).{0,12}(?:指令|指示|提示|规则)|系统提示|プロンプト",
             *ABROAD["prompt_injection"],
         ),
     ),
