@@ -192,8 +192,8 @@ RULES = (
             r"\bwithout (?:any )?(?:human|manual) (?:review|approval|check|intervention)|\bauto-?(?:approve|send)\b"
             r"|\bbypass the\b",
             r"\b(?:llm|chat ?gpt|language model|prompt injection)\b",
-            r"\b(?:repeat|recite|echo|copy|quote|print|output|translate|summari[sz]e) (?:\w+ ){0,2}(?:everything|anything"
-            r"|all|the (?:text|words|lines?|content))\b.{0,30}\b(?:above|before (?:this|my)|so far|verbatim"
+            r"\b(?:repeat|recite|echo|copy|quote|print|output|translate|summari[sz]e) (?:\w+ ){0,2}(?:everything"
+            r"|anything|all|the (?:text|words|lines?|content))\b.{0,30}\b(?:above|before (?:this|my)|so far|verbatim"
             r"|word for word)\b",
             r"\b(?:text|words|messages?|rules|context) (?:that )?you (?:were|was|have been|got) (?:given|told|shown"
             r"|sent)\b",
