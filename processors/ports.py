@@ -143,15 +143,26 @@ class Verifier(Protocol):
 # -- Postgres
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """The language of who asks. Sections in it alone are found where one of them may answer; else those of all."""
+
+    language: str  # ISO 639-1
+    enough: float  # the score at which a section may answer
+
+
 class Knowledge(Protocol):
     """The help centre: sections valid at a moment, public ones only."""
 
-    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
+    async def search(
+        self, query: str, *, at: datetime, limit: int, context: str = "", spoken: Spoken | None = None
+    ) -> tuple[Passage, ...]:
         """The best sections for a query, best first, whatever their score.
 
         Args:
             query: what the customer writes now.
             context: the same with what was said just before it; empty where nothing was.
+            spoken: the language it is written in, where that is known.
 
         Raises:
             DependencyDown: Postgres does not answer.
@@ -180,7 +191,14 @@ class Joined(Knowledge, Protocol):
     """A help centre beside the customers' records: one query reads both, the records under row-level security."""
 
     async def gather(
-        self, query: str, *, at: datetime, limit: int, context: str = "", whose: Whose | None = None
+        self,
+        query: str,
+        *,
+        at: datetime,
+        limit: int,
+        context: str = "",
+        spoken: Spoken | None = None,
+        whose: Whose | None = None,
     ) -> Gathered:
         """What `search` finds and, of `whose`, the records. Raises as `search` does."""
         ...

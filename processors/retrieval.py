@@ -7,7 +7,7 @@ from typing import Protocol
 
 from processors.conflict import conflicts
 from processors.errors import DependencyDown, Rejected
-from processors.ports import Customers, Joined, Knowledge, Whose
+from processors.ports import Customers, Joined, Knowledge, Spoken, Whose
 from schemas.retrieval import Evidence, Fact, Passage
 from schemas.router import Author, Band, TicketRouted
 
@@ -42,13 +42,14 @@ async def retrieve(  # noqa: PLR0913 - two ports, the policy and three values of
     facts: tuple[Fact, ...] = ()
     failures: list[str] = []
     query, context, whose = query_of(routed), context_of(routed), _whose(routed, policy)
-    joined = isinstance(knowledge, Joined)
+    language, joined = routed.ticket.language, isinstance(knowledge, Joined)
+    spoken = Spoken(language, threshold) if language else None
     try:
         if isinstance(knowledge, Joined):
-            gathered = await knowledge.gather(query, context=context, at=at, limit=limit, whose=whose)
+            gathered = await knowledge.gather(query, context=context, at=at, limit=limit, spoken=spoken, whose=whose)
             found, facts = gathered.passages, _allowed(gathered.facts, whose)
         else:
-            found = await knowledge.search(query, context=context, at=at, limit=limit)
+            found = await knowledge.search(query, context=context, at=at, limit=limit, spoken=spoken)
     except (DependencyDown, Rejected) as error:
         failures.append(_failure(routed, error))
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.ports import Embedder, Gathered, Joined, Knowledge, Reranker, Whose
+from processors.ports import Embedder, Gathered, Joined, Knowledge, Reranker, Spoken, Whose
 from processors.ranking import DEFAULT, FEATURES, Features, Ranking, order, word_fit
 from schemas.retrieval import Passage
 
@@ -131,14 +131,16 @@ class RankedKnowledge:
         self._reranker = reranker
         self._candidates = candidates
 
-    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
+    async def search(
+        self, query: str, *, at: datetime, limit: int, context: str = "", spoken: Spoken | None = None
+    ) -> tuple[Passage, ...]:
         """The best sections as the reranker orders them.
 
         Raises:
             DependencyDown: the help centre does not answer.
         """
         wanted = max(limit, self._candidates)
-        found = await self._knowledge.search(query, at=at, limit=wanted, context=context)
+        found = await self._knowledge.search(query, at=at, limit=wanted, context=context, spoken=spoken)
         return (await self._reranker.rerank(query, context, found))[:limit]
 
 
@@ -150,9 +152,16 @@ class RankedSources(RankedKnowledge):
         self._sources = sources
 
     async def gather(
-        self, query: str, *, at: datetime, limit: int, context: str = "", whose: Whose | None = None
+        self,
+        query: str,
+        *,
+        at: datetime,
+        limit: int,
+        context: str = "",
+        spoken: Spoken | None = None,
+        whose: Whose | None = None,
     ) -> Gathered:
         """The best sections as the reranker orders them, and the records. Raises as `search` does."""
         wanted = max(limit, self._candidates)
-        found = await self._sources.gather(query, at=at, limit=wanted, context=context, whose=whose)
+        found = await self._sources.gather(query, at=at, limit=wanted, context=context, spoken=spoken, whose=whose)
         return Gathered((await self._reranker.rerank(query, context, found.passages))[:limit], found.facts)

@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.postgres.customers import fact_of
 from infra.postgres.pool import Pool, fetch, storable
-from processors.ports import Embedder, Gathered, Whose
+from processors.ports import Embedder, Gathered, Spoken, Whose
 from schemas.retrieval import Passage
 
 LONGEST_QUERY = 4000  # characters; more words add time and no sense
@@ -19,16 +19,25 @@ class PostgresKnowledge:
         self._pool = pool
         self._embedder = embedder
 
-    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
+    async def search(
+        self, query: str, *, at: datetime, limit: int, context: str = "", spoken: Spoken | None = None
+    ) -> tuple[Passage, ...]:
         """The best sections by fused rank; `score` is the cosine with the query or its context, from 0 to 1.
 
         Raises:
             DependencyDown: Postgres does not answer.
         """
-        return (await self.gather(query, at=at, limit=limit, context=context)).passages
+        return (await self.gather(query, at=at, limit=limit, context=context, spoken=spoken)).passages
 
     async def gather(
-        self, query: str, *, at: datetime, limit: int, context: str = "", whose: Whose | None = None
+        self,
+        query: str,
+        *,
+        at: datetime,
+        limit: int,
+        context: str = "",
+        spoken: Spoken | None = None,
+        whose: Whose | None = None,
     ) -> Gathered:
         """The same with the records of a customer, each read by its own login role's row-level security.
 
@@ -39,7 +48,8 @@ class PostgresKnowledge:
         vector, in_context = map(vector_text, await self._embedder.embed(texts))
         of = {"customer": whose.customer_id if whose else None, "kinds": list(whose.kinds) if whose else []}
         parameters = {"query": texts[0], "vector": vector, "context": in_context, "at": at, "limit": limit}
-        rows = await fetch(self._pool, "search", {**parameters, **of})
+        said = {"language": spoken and spoken.language, "enough": spoken.enough if spoken else 0.0}
+        rows = await fetch(self._pool, "search", {**parameters, **said, **of})
         passages = tuple(_passage(row) for row in rows if row["article_id"] is not None)
         return Gathered(passages, tuple(map(fact_of, rows[0]["facts"])))
 

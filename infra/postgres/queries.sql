@@ -188,7 +188,7 @@ select exists (select from crm_customer where customer_id = %(customer)s);
 -- name: search
 -- Hybrid search of the sections valid at a moment, fused by reciprocal rank (Cormack et al. 2009, k = 60). Vector: exact
 -- cosine with the query or, where it is nearer, with the query in its conversation. There is no approximate index, so no
--- filter costs recall. Full text: cover density of the query's 16 rarest words, any of them; all words of a long ticket
+-- filter costs recall. Sections in the language that is asked in, where one of them is near enough to answer; else all. Full text: cover density of the query's 16 rarest words, any of them; all words of a long ticket
 -- take ten times as long and rank worse. It weighs a quarter: alone it finds half of what the vectors find. Of what is
 -- found, the nearest window of each section is told too. Beside them, on every row, the records of one customer; where no
 -- section holds, on a row without one.
@@ -206,7 +206,8 @@ current as materialized (
         s.article_id, s.section_id, s.version, s.heading, s.text, s.windows, a.title, a.url, a.language, a.review_by,
         1 - (s.embedding <=> %(vector)s::vector) as cosine,
         1 - (s.embedding <=> %(context)s::vector) as in_context,
-        case when s.search @@ words then ts_rank_cd(s.search, words) else 0 end as fulltext
+        case when s.search @@ words then ts_rank_cd(s.search, words) else 0 end as fulltext,
+        split_part(replace(lower(a.language), '_', '-'), '-', 1) = %(language)s::text as spoken
     from words, kb_section as s join kb_article as a using (article_id, version)
     where a.audience = 'public' and s.audience = 'public' and a.valid_from <= %(at)s and %(at)s < a.valid_to
 ),
@@ -217,6 +218,9 @@ ranked as (
         row_number() over (order by greatest(cosine, in_context) desc, article_id, section_id) as vector_rank,
         row_number() over (order by fulltext desc, article_id, section_id) as fulltext_rank
     from current
+    where spoken or not exists (
+        select from current as own where own.spoken and greatest(own.cosine, own.in_context) >= %(enough)s
+    )
 ),
 found as (
     select

@@ -12,7 +12,7 @@ from snowballstemmer import EnglishStemmer
 
 from infra.knowledge import Article, ArticleSection
 from infra.versions import NewVersion, Unchanged, Version, in_order, place
-from processors.ports import Embedder, Knowledge
+from processors.ports import Embedder, Knowledge, Spoken
 from schemas.retrieval import Passage
 
 RAREST = 16  # words of a query that count
@@ -64,12 +64,16 @@ class ScriptedKnowledge(Knowledge):
         stored = [_Stored(a, s, n, _words(f"{a.title} {s.heading} {s.text}")) for a, s, n, _ in parts]
         return cls(embedder, stored, vectors, versions)
 
-    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
+    async def search(
+        self, query: str, *, at: datetime, limit: int, context: str = "", spoken: Spoken | None = None
+    ) -> tuple[Passage, ...]:
         """The best sections by fused rank; `score` is the cosine with the query or its context, from 0 to 1."""
         vector, in_context = np.array(await self._embedder.embed([query, context or query]))
+        asked = np.array([vector, in_context])
         held = [n for n, stored in enumerate(self._stored) if self._holds(stored, at)]
+        held = self._spoken(held, asked, spoken) or held
         current = [self._stored[n] for n in held]
-        wholes = self._wholes[held] @ np.array([vector, in_context]).T
+        wholes = self._wholes[held] @ asked.T
         cosine, score = wholes[:, 0].tolist(), wholes.max(axis=1).tolist()
         rarest = sorted(_words(query) & self._seen_in.keys(), key=lambda word: (self._seen_in[word], word))[:RAREST]
         fulltext = [sum(1 / self._seen_in[word] for word in rarest if word in stored.words) for stored in current]
@@ -78,11 +82,16 @@ class ScriptedKnowledge(Knowledge):
             for by_vector, by_words, words in zip(_ranks(score), _ranks(fulltext), fulltext, strict=True)
         ]
         best = sorted(range(len(current)), key=lambda n: (-fused[n], -score[n]))[:limit]
-        asked = np.array([vector, in_context])
         return tuple(
             _passage(current[n], at, score[n], self._scores(held[n], asked, (cosine[n], fulltext[n], fused[n])))
             for n in best
         )
+
+    def _spoken(self, held: Sequence[int], asked: Vectors, spoken: Spoken | None) -> list[int]:
+        """Those in the language, where one of them is near enough to answer."""
+        own = [n for n in held if spoken and primary(self._stored[n].article.language) == spoken.language]
+        near = bool(own) and float((self._wholes[own] @ asked.T).max()) >= (spoken.enough if spoken else 0.0)
+        return own if near else []
 
     def _scores(self, place: int, asked: Vectors, known: tuple[float, float, float]) -> dict[str, float]:
         window, context = (self._windows[place] @ asked.T).max(axis=0).tolist()
@@ -105,6 +114,11 @@ def _add(stored: list[Version], article: Article, now: datetime) -> int:
             ]
             stored.append(version)
             return version.version
+
+
+def primary(language: str) -> str:
+    """The language of a tag without its region: en of en-GB (RFC 5646)."""
+    return language.replace("_", "-").partition("-")[0].lower()
 
 
 def _words(text: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ from infra.postgres.knowledge import PostgresKnowledge
 from infra.postgres.pool import open_pool
 from infra.scripted.knowledge import ScriptedKnowledge
 from infra.settings import as_role
-from processors.ports import Knowledge
+from processors.ports import Knowledge, Spoken
 
 JUNE, NOVEMBER = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -67,6 +67,57 @@ async def crowded(request: pytest.FixtureRequest) -> AsyncIterator[Knowledge]:
         await ingest(owner, embedder, CROWD)
     async with await open_pool(as_role(database, "sluice_retrieval"), size=2) as pool:
         yield PostgresKnowledge(pool, embedder)
+
+
+# A help centre in two languages; of the vouchers it speaks in one.
+GERMAN, GERMANS = Spoken("de", 0.3), Spoken("de", 0.99)
+TWO = [
+    article("returns", "The return of a parcel costs $5.95.", "An item is returned within 45 days."),
+    article("gifts", "A voucher holds for 24 months."),
+    replace(article("retouren", "Die Rücksendung kostet 5,95 $.", "Das Paket return parcel."), language="de-AT"),
+]
+
+
+@pytest.fixture(params=["scripted", "postgres"])
+async def bilingual(request: pytest.FixtureRequest) -> AsyncIterator[Knowledge]:
+    embedder = HashingEmbedder()
+    if request.param == "scripted":
+        yield await ScriptedKnowledge.of(embedder, TWO)
+        return
+    database: str = request.getfixturevalue("database")
+    async with await open_pool(database, size=2) as owner:
+        await ingest(owner, embedder, TWO)
+    async with await open_pool(as_role(database, "sluice_retrieval"), size=2) as pool:
+        yield PostgresKnowledge(pool, embedder)
+
+
+async def found_in(knowledge: Knowledge, query: str, spoken: Spoken | None) -> set[str]:
+    passages = await knowledge.search(query, at=NOVEMBER, limit=9, spoken=spoken)
+    return {passage.article_id for passage in passages}
+
+
+class TestLanguage:
+    async def test_who_writes_german_gets_german_sections_where_one_may_answer(self, bilingual: Knowledge) -> None:
+        assert await found_in(bilingual, "Was kostet die Rücksendung?", GERMAN) == {"retouren"}
+        assert await found_in(bilingual, "Was kostet die Rücksendung?", None) == {"retouren", "returns", "gifts"}
+
+    async def test_where_no_german_section_is_near_enough_those_of_all_languages_are_found(
+        self, bilingual: Knowledge
+    ) -> None:
+        assert await found_in(bilingual, "Was kostet die Rücksendung?", GERMANS) == {"retouren", "returns", "gifts"}
+
+    @pytest.mark.parametrize("language", ["fr", "und"])
+    async def test_a_language_that_no_section_is_in_filters_nothing(self, bilingual: Knowledge, language: str) -> None:
+        query = "What does the return of a parcel cost?"
+        plain = await bilingual.search(query, at=NOVEMBER, limit=9)
+        assert await bilingual.search(query, at=NOVEMBER, limit=9, spoken=Spoken(language, 0.3)) == plain
+
+    async def test_a_help_centre_of_one_language_is_found_as_without(self, crowded: Knowledge) -> None:
+        plain = await crowded.search("Tents washed by hand", at=NOVEMBER, limit=FEW)
+        assert len(plain) == FEW
+        for language in ("en", "de"):
+            found = await crowded.search("Tents washed by hand", at=NOVEMBER, limit=FEW, spoken=Spoken(language, 0.0))
+            assert found == plain
 
 
 class TestKnowledge:

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from infra.scripted.verifier import ScriptedVerifier
 from infra.settings import Settings, load_settings
 from infra.wiring import Adapters, open_adapters, roles_of
-from processors.ports import Classification, Completion, Prompt
+from processors.ports import Classification, Completion, Prompt, Spoken
 from processors.resolution import DraftReply, DraftSentence
 from schemas.retrieval import Passage
 from schemas.router import Tier
@@ -55,7 +55,9 @@ TOPICS = {"gift": "card", "refund": "request"}
 class Knowledge:
     """Two sections, whatever is asked."""
 
-    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
+    async def search(
+        self, query: str, *, at: datetime, limit: int, context: str = "", spoken: Spoken | None = None
+    ) -> tuple[Passage, ...]:
         return (_passage("returns", RETURNS), _passage("gifts", GIFTS))
 
 

@@ -20,7 +20,7 @@ from processors.certificate import Certification, fingerprint
 from processors.errors import DependencyDown, ModelFailed, SluiceError, TryLater, Undeliverable
 from processors.outside import LEFT
 from processors.policy import Auto, Policy, waiving
-from processors.ports import Classification, ItemKind, SwitchView
+from processors.ports import Classification, ItemKind, Spoken, SwitchView
 from processors.resolution import DraftReply, DraftSentence, load_prompt
 from processors.selective import Certified
 from schemas.codec import EVENT_ON, decode, encode
@@ -75,7 +75,9 @@ class Knowledge:
 
     failure: SluiceError | None = None
 
-    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
+    async def search(
+        self, query: str, *, at: datetime, limit: int, context: str = "", spoken: Spoken | None = None
+    ) -> tuple[Passage, ...]:
         if self.failure:
             raise self.failure
         section = {"article_id": "returns", "section_id": "window", "version": 1, "title": "Returns"}

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from processors.errors import DependencyDown
-from processors.ports import Gathered, Whose
+from processors.ports import Gathered, Spoken, Whose
 from schemas.retrieval import Passage
 from schemas.router import Band
 from tests.unit.test_retrieval import ACCOUNT, ORDER, Library, Records, evidence, passage, routed
@@ -19,7 +19,14 @@ class Sources(Library):
     wanted: list[Whose | None] = field(default_factory=list)
 
     async def gather(
-        self, query: str, *, at: datetime, limit: int, context: str = "", whose: Whose | None = None
+        self,
+        query: str,
+        *,
+        at: datetime,
+        limit: int,
+        context: str = "",
+        spoken: Spoken | None = None,
+        whose: Whose | None = None,
     ) -> Gathered:
         self.wanted.append(whose)
         found: tuple[Passage, ...] = await self.search(query, at=at, limit=limit, context=context)

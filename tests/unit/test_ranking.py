@@ -20,7 +20,7 @@ from infra.models.ranker import (
     save,
 )
 from infra.scripted.reranker import ScriptedReranker
-from processors.ports import Reranker
+from processors.ports import Reranker, Spoken
 from processors.ranking import FEATURES, Ranking, order, word_fit
 from schemas.retrieval import Passage
 
@@ -167,7 +167,9 @@ class Shelf:
     def __init__(self) -> None:
         self.limits: list[int] = []
 
-    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
+    async def search(
+        self, query: str, *, at: datetime, limit: int, context: str = "", spoken: Spoken | None = None
+    ) -> tuple[Passage, ...]:
         self.limits.append(limit)
         return (TENT, PAN, STOVE)[:limit]
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.errors import DependencyDown, Rejected, TryLater
+from processors.ports import Spoken
 from processors.retrieval import BEFORE_WORDS, QUERY_CHARS, conflicts, context_of, query_of, retrieve
 from processors.sentences import units
 from schemas.ingress import Channel, TicketReceived, ticket_id
@@ -115,9 +116,13 @@ class Library:
     passages: tuple[Passage, ...] = ()
     failure: Exception | None = None
     asked: list[tuple[str, str]] = field(default_factory=list)
+    spoken: list[Spoken | None] = field(default_factory=list)
 
-    async def search(self, query: str, *, at: datetime, limit: int, context: str = "") -> tuple[Passage, ...]:
+    async def search(
+        self, query: str, *, at: datetime, limit: int, context: str = "", spoken: Spoken | None = None
+    ) -> tuple[Passage, ...]:
         self.asked.append((query, context))
+        self.spoken.append(spoken)
         if self.failure:
             raise self.failure
         return self.passages[:limit]
@@ -305,3 +310,12 @@ def test_every_piece_is_a_slice_of_its_section(text: str) -> None:
     pieces = units(text)
     assert all(0 <= piece.start < piece.end <= len(text) for piece in pieces)
     assert [piece.start for piece in pieces] == sorted(piece.start for piece in pieces)
+
+
+async def test_the_search_is_told_the_ticket_s_language_and_what_is_enough() -> None:
+    library, asked = Library(), routed("Wo ist mein Paket?")
+    german = asked.model_copy(update={"ticket": asked.ticket.model_copy(update={"language": "de"})})
+    unknown = asked.model_copy(update={"ticket": asked.ticket.model_copy(update={"language": None})})
+    for each in (german, unknown):
+        await evidence(each, library)
+    assert library.spoken == [Spoken("de", 0.5), None]
