@@ -336,8 +336,13 @@ class Reopened:
 class Reopenings(Protocol):
     """What speaks against an answer after it was sent. Each answer is told once; again under the same `by`."""
 
-    async def came_back(self, conversation: str, revision: int, *, within: timedelta) -> Reopened | None:
-        """The bot's answer that this later revision comes back on: the last one sent before it, if not long ago."""
+    async def came_back(
+        self, conversation: str, revision: int, *, within: timedelta, topic: str | None = None
+    ) -> Reopened | None:
+        """The bot's answer that this later revision comes back on: the last one sent before it, if not long ago.
+
+        With a topic, only an answer about that one.
+        """
         ...
 
     async def reopen(self, ticket_id: UUID, *, by: str) -> Reopened | None:

@@ -7,6 +7,7 @@ from processors.folding import fold
 from processors.ports import Clock, Reopened, Reopenings
 from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.outcome import Outcome, TicketSettled
+from schemas.router import Band
 
 CUSTOMER = "customer"  # the actor of who came back
 CAME_BACK = "the customer wrote again"
@@ -15,6 +16,13 @@ _BEFORE = re.compile(
     r"ok|okay|great|perfect|super|wonderful|brilliant|awesome|yes|hi|hello|hey|oh|ah|many|much|vielen|muchas"
 )
 _THANKS = re.compile(r"thanks|thank|thx|thankyou|ty|cheers|danke|dank|merci|gracias|obrigad[oa]|grazie|bedankt")
+_DISCONTENT = re.compile(
+    r"\b(?:still|already|again|wrong|useless|unhelpful|nonsense|misunderst\w+|no help"
+    r"|not (?:what|my|the|it|true|right|help\w*)"
+    r"|(?:did|does|do|is|was|has|have)(?: not|n't) (?:help|work|answer|arrive|come|true|right|changed?|what)\w*"
+    r"|never (?:came|arrived|got|received|asked)|immer noch|falsch|nicht geholfen|toujours|todavia|sigue)\b"
+    r"|^\W*(?:no|nope|nein)\b"
+)
 _YET = re.compile(
     r"\?|\b(?:but|still|not|no|never|however|yet|again|wrong|[a-z]+n't|cannot|aber|nicht|kein[a-z]*|mais|pas|pero|mas"
     r"|ma|non|niet|maar)\b"
@@ -26,7 +34,8 @@ async def came_back(
 ) -> TicketSettled | None:
     """The act on an earlier revision that this later one speaks against; None where it speaks against none.
 
-    A machine's message and bare thanks do not. Told once, whatever else the customer writes.
+    A machine's message and bare thanks do not, nor does a question about another topic, unless it sounds discontent.
+    Told once, whatever else the customer writes.
 
     Raises:
         DependencyDown: Postgres does not answer.
@@ -34,10 +43,17 @@ async def came_back(
     ticket, admission = event.ticket, event.admission
     if not within or admission.revision < 2 or ticket.marks.automatic or only_thanks(ticket.body):
         return None
-    found = await reopenings.came_back(ticket.conversation, admission.revision, within=within)
+    further = event.route.band is not Band.ESCALATE and not discontent(ticket.body)
+    topic = event.route.intent if further else None
+    found = await reopenings.came_back(ticket.conversation, admission.revision, within=within, topic=topic)
     if found is None:
         return None
     return reopened(found, actor=CUSTOMER, reason=CAME_BACK, account=ticket.account, clock=clock)
+
+
+def discontent(text: str) -> bool:
+    """Whether a message says that something is still not as it should be."""
+    return bool(_DISCONTENT.search(fold(text)))
 
 
 def only_thanks(text: str) -> bool:

@@ -116,11 +116,12 @@ class PostgresConversations:
             case "none":
                 raise LookupError(f"no claim {key} to end as {state}")
 
-    async def came_back(self, conversation: str, revision: int, *, within: timedelta) -> Reopened | None:
+    async def came_back(
+        self, conversation: str, revision: int, *, within: timedelta, topic: str | None = None
+    ) -> Reopened | None:
         """The bot's answer that this later revision comes back on, marked as such."""
-        named = {"conversation": storable(conversation), "revision": revision}
-        rows = await fetch(self._pool, "came_back", {**named, "by": returning(revision), "within": within})
-        return _reopened(rows)
+        named = {"conversation": storable(conversation), "revision": revision, "by": returning(revision)}
+        return _reopened(await fetch(self._pool, "came_back", {**named, "within": within, "topic": topic}))
 
     async def reopen(self, ticket_id: UUID, *, by: str) -> Reopened | None:
         """The bot's answer to a ticket, marked as reopened."""

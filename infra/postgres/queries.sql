@@ -24,7 +24,7 @@ select end_claim(%(key)s, %(state)s, %(holder)s);
 
 -- name: came_back
 -- Mark the bot's answer that a later revision comes back on.
-select * from came_back(%(conversation)s, %(revision)s, %(by)s, %(within)s);
+select * from came_back(%(conversation)s, %(revision)s, %(by)s, %(within)s, %(topic)s);
 
 -- name: reopen_ticket
 -- Mark the bot's answer to a ticket as reopened.

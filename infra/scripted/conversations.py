@@ -270,11 +270,15 @@ class ScriptedConversations(Conversations, Reopenings):
         self._note(request.ticket_id, "sent", request.intent)
         self._state.messages.append(_Written(request.conversation, request.revision, request.customer_id, message))
 
-    async def came_back(self, conversation: str, revision: int, *, within: timedelta) -> Reopened | None:
+    async def came_back(
+        self, conversation: str, revision: int, *, within: timedelta, topic: str | None = None
+    ) -> Reopened | None:
         """The bot's answer that this later revision comes back on, marked as such."""
         places = [place for place, claimed in self._state.claims.items() if claimed.state == "sent"]
         before = max((place for place in places if place[0] == conversation and place[1] < revision), default=None)
         if before is None or (at := self._state.claims[before].settled_at) is None:
+            return None
+        if topic not in (None, self._state.claims[before].request.intent):
             return None
         return self._reopen(before, returning(revision)) if at > self._clock.now() - within else None
 

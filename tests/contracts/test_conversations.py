@@ -614,6 +614,15 @@ class TestReopening:
         assert await desk.reopenings.came_back("k", 1, within=timedelta(days=1)) is None
         assert await desk.reopenings.came_back("k", 2, within=timedelta(0)) is None
 
+    async def test_who_asks_about_something_else_comes_back_on_nothing_and_may_do_so_later(self, desk: Desk) -> None:
+        await arm(desk)
+        await self.answered(desk)
+        for number in (2, 3):
+            await desk.router.admit(ticket(number))
+        day = timedelta(days=1)
+        assert await desk.reopenings.came_back("k", 2, within=day, topic="gift_card") is None
+        assert await desk.reopenings.came_back("k", 3, within=day, topic="order_status") is not None
+
     async def test_a_person_s_answer_is_not_reopened(self, desk: Desk) -> None:
         await arm(desk)
         await self.answered(desk)

@@ -31,7 +31,9 @@ class Answers:
 
     by: str | None = None
 
-    async def came_back(self, conversation: str, revision: int, *, within: timedelta) -> Reopened | None:
+    async def came_back(
+        self, conversation: str, revision: int, *, within: timedelta, topic: str | None = None
+    ) -> Reopened | None:
         return None
 
     async def reopen(self, ticket_id: UUID, *, by: str) -> Reopened | None:

@@ -10,9 +10,10 @@ from processors.guard import signal
 from processors.ports import ClaimRequest
 from processors.reopened import came_back, only_thanks
 from schemas.control import Scope, Stop, SwitchSet, SwitchState
-from schemas.gate import Disposition, TicketEscalated
+from schemas.gate import Disposition
 from schemas.ingress import Channel, Marks, TicketReceived, ticket_id
 from schemas.outcome import Outcome, TicketSettled
+from schemas.router import Band
 from tests.unit.test_outcome import NOW, FakeClock, escalated
 
 DAY = timedelta(days=1)
@@ -38,13 +39,15 @@ def asked(body: str, number: int, **changes: object) -> TicketReceived:
     return base.model_copy(update={**named, "body": body, "body_full": body, "received_at": NOW, **changes})
 
 
-async def later(body: str, within: timedelta = DAY, **changes: object) -> TicketSettled | None:
+async def later(
+    body: str, within: timedelta = DAY, intent: str = "order_status", band: Band = Band.SUGGEST, **changes: object
+) -> TicketSettled | None:
     """What a second message speaks against."""
     held, second = await world(), asked(body, 2, **changes)
     admission = await held.admit(second)
-    event: TicketEscalated = escalated(Disposition.HANDOFF).model_copy(
-        update={"ticket": second, "admission": admission}
-    )
+    event = escalated(Disposition.HANDOFF)
+    route = event.route.model_copy(update={"intent": intent, "band": band})
+    event = event.model_copy(update={"ticket": second, "admission": admission, "route": route})
     return await came_back(event, reopenings=held, clock=FakeClock(), within=within)
 
 
@@ -61,6 +64,21 @@ async def test_who_writes_again_speaks_against_the_answer_of_its_own_topic() -> 
 @pytest.mark.parametrize("changes", [{"marks": Marks(auto_reply=True)}, {"within": timedelta(0)}])
 async def test_a_machine_s_message_or_a_policy_without_hours_reopens_nothing(changes: dict[str, object]) -> None:
     assert await later("It never came.", **changes) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("body", "intent", "band", "counted"),
+    [
+        ("And how long is it on the road?", "order_status", Band.AUTO, True),
+        ("And what does a gift card cost?", "gift_card", Band.AUTO, False),
+        ("That did not help. What does a gift card cost?", "gift_card", Band.AUTO, True),
+        ("No, I meant the gift card", "gift_card", Band.AUTO, True),
+        ("That is not what I asked, it is about the gift card", "gift_card", Band.SUGGEST, True),
+        ("Let me talk to somebody", "unknown", Band.ESCALATE, True),
+    ],
+)
+async def test_a_further_question_is_no_complaint(body: str, intent: str, band: Band, counted: bool) -> None:
+    assert (await later(body, intent=intent, band=band) is not None) is counted
 
 
 async def test_thanks_reopen_nothing() -> None:
