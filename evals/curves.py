@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evals.certify import SENT_BUT_FOR
 from evals.measures import Pairs, good_chance, good_if_sent
+from evals.prediction import Prediction
 from evals.router import BINS
-from evals.scorers import wilson
+from evals.scorers import AUTO, wilson
 
 POINTS = 120  # of a curve
+UNSUPPORTED = "unsupported"  # the gate's row of the floor
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,19 @@ def _bin(rows: Sequence[tuple[float, bool]]) -> Bin:
 
 
 def chances(pairs: Pairs) -> list[tuple[float, bool]]:
-    """P(good) of each draft whose ticket says what a good answer is, and whether it is one."""
+    """P(good) of each draft on which nothing else decides, and whether it is good, where its ticket tells.
+
+    What a rule, the policy or a stale source keeps back is not among them: no threshold would send it.
+    """
     return [
-        (good_chance(row), good_if_sent(row, ticket)) for row, ticket in pairs if row.answer and ticket.expected_band
+        (good_chance(row), good_if_sent(row, ticket))
+        for row, ticket in pairs
+        if row.answer and ticket.expected_band and _is_open(row)
     ]
+
+
+def _is_open(row: Prediction) -> bool:
+    return row.rule in SENT_BUT_FOR or (row.rule == UNSUPPORTED and row.route_band == AUTO)
 
 
 def risk_coverage(pairs: Pairs) -> list[Point]:

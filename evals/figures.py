@@ -30,7 +30,7 @@ def draw_reliability(bins: Sequence[Bin], title: str) -> str:
 
 def draw_risk(points: Sequence[Point], promised: float) -> str:
     """The risk-coverage curve with its band, and the rate that is promised."""
-    figure, axes = _canvas("Risk and coverage", "share of tickets answered by themselves", "bad, of those")
+    figure, axes = _canvas("Risk and coverage", "share of tickets sent, the surest drafts first", "bad, of those")
     told = [point for point in points if point.n >= 5] or list(points)  # the first few have no meaning yet
     if told:
         across = [point.coverage for point in told]

@@ -98,7 +98,10 @@ def _pictures(pairs: Pairs, measured: Sequence[Measure]) -> list[tuple[str, str]
     good, curve = chances(pairs), risk_coverage(pairs)
     recall = [row for row in measured if row.name.startswith(("article_at_", "section_at_"))]
     drawn = [
-        ("Reliability of P(good)", good and draw_reliability(reliability(good), "P(good) of drafts")),
+        (
+            "Reliability of P(good)",
+            good and draw_reliability(reliability(good), "P(good), where it decides"),
+        ),
         ("Risk and coverage", curve and draw_risk(curve, PROMISED)),
         ("Recall by k", recall and draw_recall(recall)),
         ("Reliability of topics", topics and draw_reliability(reliability(topics), "Confidence of the topic")),

@@ -19,6 +19,8 @@ def row(name: str, *, sent: bool = True, cites: str = RIGHT, chance: float = 0.9
     )
     found = {
         "disposition": "auto" if sent else "suggest",
+        "route_band": "auto",
+        "rule": "all-clear" if sent else "unsupported",
         "sentences": (told,),
         "answer": told.text,
         "p_good": chance,
@@ -117,3 +119,9 @@ def test_a_bin_holds_what_was_predicted_alike() -> None:
     (low, high) = reliability([(0.05, False), (0.95, True), (1.0, True)])
     assert (low.found, low.n, high.found, high.n) == (0.0, 1, 1.0, 2)
     assert len(chances(PAIRS)) == 4
+
+
+@pytest.mark.parametrize("changes", [{"rule": "hard-rule"}, {"rule": "unsupported", "route_band": "suggest"}])
+def test_what_no_threshold_would_send_is_on_no_curve(changes: dict[str, str]) -> None:
+    kept_back = (row("e", **changes), label("e"))
+    assert chances([*PAIRS, kept_back]) == chances(PAIRS)

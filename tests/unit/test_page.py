@@ -16,7 +16,15 @@ HOSTILE = "<script>alert(1)</script> {{ 7 * 7 }} \u202egnp.exe\x1b[31m"
 
 def row(name: str, disposition: str = "auto", **changes: Any) -> Prediction:
     told = CheckedSentence(text=HOSTILE, article_id=HOSTILE, section_id=None, quote=HOSTILE, supported=False)
-    given = {"disposition": disposition, "sentences": (told,), "answer": HOSTILE, "reasons": (HOSTILE,), "p_good": 0.5}
+    rule = "all-clear" if disposition == "auto" else "no-certificate"
+    given = {
+        "disposition": disposition,
+        "rule": rule,
+        "sentences": (told,),
+        "answer": HOSTILE,
+        "reasons": (HOSTILE,),
+        "p_good": 0.5,
+    }
     return refused(name, HOSTILE).model_copy(update={**given, **changes})
 
 
