@@ -1,6 +1,5 @@
 """A day's pictures: what was measured is in them, and they ask nobody for anything."""
 
-import sys
 from pathlib import Path
 
 from loadtest.measure import spread
@@ -8,7 +7,6 @@ from loadtest.plot import draw
 
 
 def test_latency_and_lag_are_drawn_by_the_hour(tmp_path: Path) -> None:
-    finders = list(sys.meta_path)
     draw(
         tmp_path / "day.svg",
         latency=[(1.0, spread([100.0, 900.0])), (2.0, spread([]))],
@@ -18,4 +16,3 @@ def test_latency_and_lag_are_drawn_by_the_hour(tmp_path: Path) -> None:
     for word, picture in (("p99", latency), ("seconds", latency), ("router", lag), ("hour of the day", lag)):
         assert word in picture
     assert all('href="http' not in picture and "src=" not in picture for picture in (latency, lag))
-    assert sys.meta_path == finders
