@@ -197,7 +197,9 @@ class Policy(_Table):
             for kind in kinds:
                 if kind not in (*KINDS, *self.records):
                     known = ", ".join((*KINDS, *self.records))
-                    raise ValueError(f"facts.{intent}: {kind!r} is no kind of record: use {known}, or add it to [records]")
+                    raise ValueError(
+                        f"facts.{intent}: {kind!r} is no kind of record: use {known}, or add it to [records]"
+                    )
         for kind, record in self.records.items():
             if kind not in self.facts.get(record.intent, ()):
                 raise ValueError(f"records.{kind}: facts.{record.intent} does not list it")
