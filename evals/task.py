@@ -175,6 +175,7 @@ async def solve(
         switch_view=view,
         prompt=answering.prompt,
         deadline=answering.model_deadline,
+        kinds=pipeline.policy.records,
     )
     if until == "resolution":
         return Walked(routed.route, evidence, result.draft)

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import httpx
@@ -206,9 +206,8 @@ class Adapters:
         """The trained verifier."""
         from infra.models.verifier import LocalVerifier
 
-        return LocalVerifier.load(
-            self.settings.artefacts, self.embedder, floor=self.settings.gate_floor, render=texts_of
-        )
+        render = partial(texts_of, kinds=self.policy.records)
+        return LocalVerifier.load(self.settings.artefacts, self.embedder, floor=self.settings.gate_floor, render=render)
 
     @cached_property
     def frozen(self) -> str:

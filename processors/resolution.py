@@ -12,6 +12,7 @@ from processors import templates
 from processors.errors import DependencyDown, ModelFailed, Retryable, TryLater
 from processors.memory import line_of, recalled
 from processors.ports import Completion, Ledger, LedgerEntry, LedgerHead, Model, Prompt, Shown, SwitchView
+from processors.records import Kinds
 from schemas.control import SwitchState
 from schemas.event import Stage
 from schemas.resolution import Citation, Draft, Sentence
@@ -107,7 +108,7 @@ class DraftResult:
     heads: tuple[LedgerHead, ...] = ()
 
 
-async def draft(
+async def draft(  # noqa: PLR0913 - three ports and four values of the configuration
     found: EvidenceFound,
     *,
     models: Mapping[Tier, Sequence[Model]],
@@ -115,8 +116,9 @@ async def draft(
     switch_view: SwitchView,
     prompt: PromptFile,
     deadline: float,
+    kinds: Kinds = templates.NO_KINDS,
 ) -> DraftResult:
-    """Draft the reply; `deadline` is the time of one model call in seconds.
+    """Draft the reply; `deadline` is the time of one model call in seconds, `kinds` the records the policy adds.
 
     The models of the route's tier are asked in order, then those of the other tier, until one gives a usable
     answer. Before each call the ledger holds what is about to be shown.
@@ -128,9 +130,9 @@ async def draft(
     reason = _no_draft(found, switch_view)
     if reason:
         return DraftResult(failure=reason)
-    if filled := templates.fill(_question(found), found.route.intent, found.evidence.facts):
+    if filled := templates.fill(_question(found), found.route.intent, found.evidence.facts, kinds):
         return DraftResult(filled)
-    if templates.needs_record(_question(found), found.route.intent):
+    if templates.needs_record(_question(found), found.route.intent, kinds):
         return DraftResult(failure=_NO_RECORD[found.admission.customer_id is not None])
     if not (found.evidence.passages or found.evidence.facts):
         return DraftResult(failure="no confident source")
@@ -139,8 +141,8 @@ async def draft(
 
 
 _NO_RECORD = {
-    True: "asks about an order or refund, and which of this customer's records is meant is not clear",
-    False: "asks about an order or refund, and who is writing is not proved",
+    True: "asks about a record, and which of this customer's records is meant is not clear",
+    False: "asks about a record, and who is writing is not proved",
 }
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from string import Formatter
 
 from processors.folding import fold
+from processors.policy import RecordKind
 from processors.ports import Source
+from processors.records import Kinds, label_of, meant
 from processors.sentences import stems
 from schemas.resolution import Citation, Draft, Sentence
 from schemas.retrieval import Fact
@@ -60,35 +62,64 @@ MOMENTS = ("placed_at", "requested_at", "created_at", "ordered_at")  # what make
 _RENEWAL = re.compile(r"\bmy\b.*\b(renew\w*|next (charge|payment|box|renewal))\b|\brenew\w* .*\bmy\b", re.I | re.S)
 _GENERAL = re.compile(r"\b(how|where) (do|can|would|could|should) (i|we|one)\b|\bwhat does\b.*\bmean\b", re.I | re.S)
 
+_SECRET = re.compile(  # no template tells one, so an answer would be beside the question
+    r"\b(?:what|which|tell|give|show|send|read|need|know|forg[eo]t\w*)\b[^.?!]{0,40}\b(?:phone number|home address"
+    r"|e-?mail address|password|pin|security code|cvv|cvc|(?:full|whole) (?:card )?number|date of birth)\b",
+    re.I,
+)
 
-def fill(question: str, intent: str, facts: Sequence[Fact]) -> Draft | None:
-    """The answer to a question about the state of a record, or None where no template fits it beyond doubt."""
-    records = _meant(question, intent, facts)
-    sentences = tuple(sentence for record in records for sentence in statements(record))
+NO_KINDS: Kinds = {}
+
+
+def fill(question: str, intent: str, facts: Sequence[Fact], kinds: Kinds = NO_KINDS) -> Draft | None:
+    """The answer to a question about a record, or None where no template fits it beyond doubt.
+
+    `kinds` are those that the policy adds; of a kind that is both theirs and ours, theirs holds.
+    """
+    if _SECRET.search(question):
+        return None
+    own = {kind: record for kind, record in kinds.items() if record.intent == intent}
+    found = meant(question, facts, own) if own else None
+    ours = [fact for fact in facts if fact.kind not in kinds]
+    records = [found] if found else _meant(question, intent, ours)
+    sentences = tuple(sentence for record in records for sentence in statements(record, kinds))
     if not sentences:
         return None
     return Draft(sentences=sentences, model=MODEL, prompt_hash=HASH, template=records[0].kind)
 
 
-def needs_record(question: str, intent: str) -> bool:
-    """Whether only the customer's record can answer: the state of an order or refund, not how to look it up."""
-    return intent in STATUS_OF and not _GENERAL.search(question)
+def needs_record(question: str, intent: str, kinds: Kinds = NO_KINDS) -> bool:
+    """Whether only the customer's record can answer: the state of an order or refund, not how to look it up.
+
+    Of a topic that the policy names for records, always: else a model would be shown all of them at once.
+    """
+    theirs = any(record.intent == intent for record in kinds.values())
+    return theirs or (intent in STATUS_OF and not _GENERAL.search(question))
 
 
 # -- what may be said of a record
 
 
-def statements(fact: Fact) -> tuple[Sentence, ...]:
+def statements(fact: Fact, kinds: Kinds = NO_KINDS) -> tuple[Sentence, ...]:
     """Every sentence the templates make of a record, quoting the record's lines from its first slot to its last."""
-    lines = TEMPLATES.get(fact.kind, ())
-    return tuple(_sentence(line, fact) for line in lines if _is_said(line, fact.fields))
+    kind = kinds.get(fact.kind)
+    lines = _lines_of(kind) if kind else TEMPLATES.get(fact.kind, ())
+    return tuple(_sentence(line, fact, as_it_is=kind is not None) for line in lines if _is_said(line, fact.fields))
 
 
-def texts_of(source: Source) -> frozenset[str]:
+def _lines_of(kind: RecordKind) -> tuple[Line, ...]:
+    """What is said of a record of an added kind: which one it is, then each field that may be told."""
+    first, *others = kind.tells
+    opening = f"This is what we have on your {kind.name} {{{first}}}."
+    return (Line(opening), *(Line(f"{label_of(field).capitalize()}: {{{field}}}.") for field in others))
+
+
+def texts_of(source: Source, kinds: Kinds = NO_KINDS) -> frozenset[str]:
     """The texts the templates make of a record in its `field: value` form: what a verifier compares with."""
     kind = source.article_id.removeprefix("crm:").partition("/")[0]
     fields = dict(line.split(": ", 1) for line in source.text.split("\n") if ": " in line)
-    return frozenset(sentence.text for sentence in statements(Fact(record=source.article_id, kind=kind, fields=fields)))
+    fact = Fact(record=source.article_id, kind=kind, fields=fields)
+    return frozenset(sentence.text for sentence in statements(fact, kinds))
 
 
 def _is_said(line: Line, fields: Mapping[str, str]) -> bool:
@@ -97,8 +128,8 @@ def _is_said(line: Line, fields: Mapping[str, str]) -> bool:
     return all(value and "\n" not in value for value in values) and not any(map(fields.get, line.unless))
 
 
-def _sentence(line: Line, fact: Fact) -> Sentence:
-    shown = {slot: _shown(slot, fact.fields[slot]) for slot in line.slots}
+def _sentence(line: Line, fact: Fact, *, as_it_is: bool) -> Sentence:
+    shown = {slot: fact.fields[slot] if as_it_is else _shown(slot, fact.fields[slot]) for slot in line.slots}
     quote = _lines_between(fact, line.slots)
     return Sentence(text=line.text.format(**shown), citation=Citation(article_id=fact.record, quote=quote))
 
@@ -136,7 +167,9 @@ def _the_one(records: Sequence[Fact]) -> Sequence[Fact]:
     still_open = [record for record in records if record.fields.get("status", "").lower() in OPEN]
     if len(records) <= 1 or len(still_open) == 1:
         return still_open or records
-    return () if still_open else (max(records, key=_moment),)
+    newest = max(map(_moment, records))
+    latest = [record for record in records if _moment(record) == newest]
+    return () if still_open or len(latest) > 1 else latest
 
 
 def _moment(record: Fact) -> str:

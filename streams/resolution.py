@@ -40,7 +40,15 @@ def resolution(  # noqa: PLR0913  each is a port or a limit of its own
             channel=found.ticket.channel, intent=found.route.intent, customer_id=found.admission.customer_id
         )
         try:
-            return await draft(found, models=models, ledger=ledger, switch_view=view, prompt=prompt, deadline=deadline)
+            return await draft(
+                found,
+                models=models,
+                ledger=ledger,
+                switch_view=view,
+                prompt=prompt,
+                deadline=deadline,
+                kinds=policy.records,
+            )
         except Rejected as error:
             return DraftResult(failure=str(error))
         except TryLater as error:

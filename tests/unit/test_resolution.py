@@ -156,7 +156,7 @@ async def drafted(
         (
             found("Where is my order?", intent="order_status"),
             SwitchState.AUTO,
-            "asks about an order or refund, and who is writing is not proved",
+            "asks about a record, and who is writing is not proved",
         ),
     ],
 )
