@@ -194,7 +194,8 @@ def _text(name: str, value: object) -> str:
         case list() | tuple():
             return ", ".join(filter(None, (_text(name, part) for part in value)))
         case Mapping():
-            return " ".join(rendered(value).values())
+            in_order = sorted(value.items(), key=lambda part: (len(part[0]), part[0]))  # as Postgres keeps a jsonb
+            return " ".join(rendered(dict(in_order)).values())
         case str() if name.endswith("_at"):
             return _moment(value)
         case _:
