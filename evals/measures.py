@@ -179,7 +179,7 @@ def sending(pairs: Pairs, beside: Beside) -> Iterator[Measure]:
         "sent by itself and promising or telling of an act, of all tickets",
         (row.disposition == AUTO and PROMISE.search(row.answer) is not None for row, _ in pairs),
     )
-    asked = [(row, ticket) for row, ticket in pairs if ticket.id.startswith(RECORDS)]
+    asked = [(row, t) for row, t in pairs if t.id.startswith(RECORDS) and t.expected_band is Band.AUTO]
     yield share(
         "records_answered",
         "sent by itself, from the right record, with the right value, of generated questions about records",

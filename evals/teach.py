@@ -6,7 +6,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from evals.dataset import OUT_OF_SCOPE, LabelledTicket, Suite
-from evals.records import INTENT, questions
+from evals.records import questions
 from infra.knowledge import read_articles
 
 TOPIC = "question"  # of anything that the help centre may answer, where nobody has named topics
@@ -37,15 +37,15 @@ ELSEWHERE = (
 def taught(suite: Suite) -> Suite:
     """The suite with tickets that are made for it.
 
-    Where customers have orders and no ticket asks for their state, questions that do. Where fewer than two topics are
-    labelled, the help centre's headings as one topic, against what no help centre is about: a deployment without labels
-    drafts for people, and sends nothing by itself.
+    Where customers have orders or other records and no ticket asks for them, questions that do. Where fewer than two
+    topics are labelled, the help centre's headings as one topic, against what no help centre is about: a deployment
+    without labels drafts for people, and sends nothing by itself.
     """
     topics = Counter(t.intent_label for tickets in suite.tickets.values() for t in tickets if t.intent_label)
     topics.update(example.intent_label for example in suite.intents)
     extra: list[LabelledTicket] = []
-    if topics and INTENT not in topics:
-        extra += questions(suite.customers, seen=True)
+    if topics:
+        extra += (ticket for ticket in questions(suite.customers, seen=True) if ticket.intent_label not in topics)
     if suite.articles and sum(count > 1 for count in topics.values()) < 2:
         extra += _untopical(suite)
     return replace(suite, extra=tuple(extra))

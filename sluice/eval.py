@@ -22,7 +22,7 @@ from evals.measures import Beside
 from evals.outcome import Provenance, report
 from evals.page import Against, render
 from evals.prediction import Prediction
-from evals.records import questions
+from evals.records import asked
 from evals.resume import Manifest, OtherRun, Rows
 from evals.task import Answering, Entrance, Pipeline, Until, run
 from infra.knowledge import read_articles
@@ -72,7 +72,7 @@ def evaluate(
         str,
         typer.Option(
             help="Which tickets_<split>.jsonl; `held-out`: what nothing was trained on; `records`: questions made of "
-            "the customers' orders."
+            "the customers' records, and traps like them."
         ),
     ] = HELD_OUT,
     stage: Annotated[Until, typer.Option(help="The last stage to run.")] = "gate",
@@ -142,7 +142,7 @@ def _chosen(suite: Suite, split: str) -> tuple[LabelledTicket, ...]:
     if split == HELD_OUT:
         chosen = halves(suite).held_out
     else:
-        chosen = questions(suite.customers, seen=False) if split == "records" else suite.split(split)
+        chosen = asked(suite.customers) if split == "records" else suite.split(split)
     if not chosen:
         raise SuiteError(f"{suite.path}: no ticket is {split}; give --split or --tickets")
     return chosen

@@ -25,6 +25,7 @@ SHOP = "shop"
 TRAINS = (  # the code that what is trained depends on, beside the processors
     "evals/train",
     "evals/dataset.py",
+    "evals/kinds.py",
     "evals/records.py",
     "evals/router.py",
     "evals/scorers.py",

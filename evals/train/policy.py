@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evals.dataset import OUT_OF_SCOPE, LabelledTicket, Suite, halves
-from processors.policy import FactKind, Policy
+from evals.kinds import kinds_of
+from processors.policy import FactKind, Policy, RecordKind
 from schemas.router import Band
 
 ENOUGH = 6  # labelled tickets needed to say anything of an intent
@@ -17,6 +18,7 @@ MAY_HARM = 0.1  # share of tickets whose automatic answer would do harm, up to w
 CLAIM = re.compile(
     r"refund|return|compens|reimburs|damage|missing|chargeback|dispute"
 )  # names of topics about money back
+NO_RECORDS: Mapping[str, RecordKind] = {}
 TABLE = r"(?ms)^\[{}\][^\n]*\n.*?(?=^\[|\Z)"
 
 
@@ -26,7 +28,8 @@ def policy_for(suite: Suite, predicted: Mapping[str, str], base: str) -> str:
     Raises:
         PolicyError: `base` is no valid policy.
     """
-    return propose_policy(halves(suite).train, base, predicted=predicted, kinds=fact_kinds(suite))
+    records = kinds_of(suite.customers)
+    return propose_policy(halves(suite).train, base, predicted=predicted, kinds=fact_kinds(suite), records=records)
 
 
 def propose_policy(
@@ -35,13 +38,14 @@ def propose_policy(
     *,
     predicted: Mapping[str, str] | None = None,
     kinds: Sequence[FactKind] = (),
+    records: Mapping[str, RecordKind] = NO_RECORDS,
 ) -> str:
     """A policy file for a suite without one: `base` with its topics learned from the labelled bands of `tickets`.
 
     `predicted` are the intents that a classifier names (`RouterReport.predicted`): the policy will meet those, not the
-    labels. Tickets without either are left out. `kinds` are the records that the suite's customers have. The hard rules
-    stay as they are. Where the wording does not tell the band, as on forums, few topics become auto: the shares are
-    written beside each line.
+    labels. Tickets without either are left out. `kinds` are the records that the suite's customers have, `records`
+    those that Sluice does not know by itself, for topics that only they answer. The hard rules stay as they are. Where
+    the wording does not tell the band, as on forums, few topics become auto: the shares are written beside each line.
 
     Raises:
         PolicyError: `base` is no valid policy.
@@ -57,9 +61,8 @@ def propose_policy(
     lines = [_line(intent, bands[intent], forbidden[intent]) for intent in sorted(bands)]
     total = sum((count for count in bands.values()), Counter[Band]())
     intents = f"[intents]  # learned from {total.total()} labelled tickets: {_shares(total)}\n" + "\n".join(lines)
-    facts = "[facts]  # records of the proved customer, whatever the topic\n" + "\n".join(
-        f"{_key(intent)} = {_strings(kinds)}" for intent in sorted(bands) if kinds
-    )
+    added = {kind: record for kind, record in records.items() if record.intent in bands}
+    facts = _facts(sorted(bands), kinds, added)
     filed = "[hard_rules.intents]\n" + "\n".join(
         f'{rule} = "{intent}"' for rule, intent in Policy.parse(base).hard_rules.intents.items() if intent in bands
     )
@@ -80,6 +83,22 @@ def fact_kinds(suite: Suite) -> tuple[FactKind, ...]:
         "subscription": any(_values(row.get("subscriptions")) for row in suite.customers),
     }
     return tuple(kind for kind, there in found.items() if there)
+
+
+def _facts(intents: Sequence[str], kinds: Sequence[FactKind], records: Mapping[str, RecordKind]) -> str:
+    """The tables of what may be shown, and of what may be told of records that Sluice does not know by itself."""
+    only = {
+        intent: [kind for kind, record in records.items() if record.intent == intent]
+        for intent in {record.intent for record in records.values()}
+    }
+    lines = [f"{_key(intent)} = {_strings(shown)}" for intent in intents if (shown := only.get(intent, kinds))]
+    told = [
+        f"[records.{_key(kind)}]\nname = {_key(record.name)}\nintent = {_key(record.intent)}\n"
+        f"tells = {_strings(record.tells)}\nknown_by = {_strings(record.known_by)}"
+        for kind, record in records.items()
+    ]
+    head = "[facts]  # records of the proved customer, whatever the topic"
+    return "\n".join((head, *lines)) + "".join(f"\n\n{table}" for table in told)
 
 
 def _values(records: object) -> list[Any]:

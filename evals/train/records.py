@@ -4,10 +4,11 @@ Examples are the answers that the templates make, of the true customer's records
 as if it had been routed to each intent that has a template: right where the label expects that record, every expected
 fact is told, and nothing but the record was asked for. A regression over the question's embedding, per kind; both cases
 weigh alike, so a positive score means more likely than not. A kind with fewer than five right answers is not learned,
-and what is not learned is never told without a person.
+and what is not learned is never told without a person. Where the CRM has kinds of its own, what no template answers
+counts as a wrong answer of no kind, and so do the traps that are made of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -17,16 +18,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from evals.dataset import LabelledTicket, Suite
+from evals.kinds import kinds_of
+from evals.measures import RECORDS
+from evals.records import traps
 from evals.scorers import AUTO, SUGGEST, contains
 from infra.crm import Customer, customers_of, rendered
 from infra.models.verifier import OnRecord, asked_of
 from processors.ports import Embedder
+from processors.records import Kinds
 from processors.templates import NAMED_STATUS_OF, STATUS_OF, fill
 from schemas.retrieval import Fact
 
 FOLDS = 5
 ENOUGH = 5  # right answers of a kind, below which it is not learned
 SHOWN = {"refund": ("refund", "order")}  # kinds shown beside a kind: a refund is named by its order, too
+NONE = ""  # the kind of what no template answers
 STRENGTH = 10.0  # C of the regression: the embeddings are unit vectors
 Matrix = NDArray[np.float64]
 
@@ -61,18 +67,25 @@ class Records:
 async def learn_records(suite: Suite, tickets: Sequence[LabelledTicket], embedder: Embedder) -> Records:
     """Fit a regression for each kind of record that has enough right answers."""
     customers = {customer.customer_id: customer for customer in customers_of(suite.customers)}
-    told = [answer for ticket in tickets for answer in _told(ticket, customers)]
-    kinds = sorted({answer.kind for answer in told})
+    records = {} if suite.policy else kinds_of(suite.customers)
+    if any(ticket.id.startswith(RECORDS) for ticket in tickets):
+        tickets = (*tickets, *traps(suite.customers, seen=True))
+    told = [answer for ticket in tickets for answer in _told(ticket, customers, records)]
+    kinds = sorted({answer.kind for answer in told} - {NONE})
     learned = [kind for kind in kinds if sum(a.right for a in told if a.kind == kind) >= ENOUGH]
-    told = [answer for answer in told if answer.kind in learned]
-    if not told or len({answer.group for answer in told}) < FOLDS or all(answer.right for answer in told):
+    told = [answer for answer in told if answer.kind in (*learned, NONE)]
+    if not learned or len({answer.group for answer in told}) < FOLDS or all(answer.right for answer in told):
         return Records({}, RecordFigures(right=0, right_passed=0, wrong=0, wrong_passed=0))
     questions = np.asarray(await embedder.embed([asked_of(answer.question) for answer in told]), float)
     scores = np.zeros(len(told))
     for seen, unseen in GroupKFold(FOLDS).split(questions, groups=[answer.group for answer in told]):
         fold = _fit(questions[seen], [told[at] for at in seen], learned)
-        scores[unseen] = [fold[told[at].kind].odds(questions[at].astype(np.float32)) for at in unseen]
+        scores[unseen] = [_odds(fold, told[at].kind, questions[at]) for at in unseen]
     return Records(_fit(questions, told, learned), _figures([a.right for a in told], [bool(s > 0) for s in scores]))
+
+
+def _odds(parts: Mapping[str, OnRecord], kind: str, question: Matrix) -> float:
+    return parts[kind].odds(question.astype(np.float32)) if kind in parts else -np.inf
 
 
 def _figures(right: Sequence[bool], passed: Sequence[bool]) -> RecordFigures:
@@ -85,21 +98,26 @@ def _figures(right: Sequence[bool], passed: Sequence[bool]) -> RecordFigures:
     )
 
 
-def _told(ticket: LabelledTicket, customers: dict[str, Customer]) -> list[Told]:
+def _told(ticket: LabelledTicket, customers: Mapping[str, Customer], records: Kinds) -> list[Told]:
     customer = customers.get(ticket.customer_id or "")
     if customer is None:
         return []
     facts = [Fact(record=f"crm:{r.record}", kind=r.kind, fields=rendered(r.fields)) for r in customer.records]
     expected = {source.article_id for source in ticket.expected_sources}
     made: dict[str, Told] = {}
-    for intent, kind in {**STATUS_OF, **NAMED_STATUS_OF}.items():
-        draft = fill(ticket.text, intent, [fact for fact in facts if fact.kind in SHOWN.get(kind, (kind,))])
+    ours = {**STATUS_OF, **NAMED_STATUS_OF}
+    shown: dict[str, tuple[str, ...]] = {intent: SHOWN.get(kind, (kind,)) for intent, kind in ours.items()}
+    shown |= {record.intent: tuple(records) for record in records.values()}
+    for intent, kinds in shown.items():
+        draft = fill(ticket.text, intent, [fact for fact in facts if fact.kind in kinds], records)
         if draft is None or draft.template is None:
             continue
         cited = {sentence.citation.article_id for sentence in draft.sentences if sentence.citation}
         whole = all(contains(draft.text, fact) for fact in ticket.expected_facts)
         right = bool(cited & expected) and whole and _wanted(ticket)
         made[draft.text] = Told(draft.template, ticket.group, ticket.text, right)
+    if records and not made:
+        return [Told(NONE, ticket.group, ticket.text, right=False)]
     return list(made.values())
 
 

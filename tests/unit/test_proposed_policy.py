@@ -80,7 +80,7 @@ def test_the_kinds_of_records_are_those_that_customers_have(tmp_path: Path) -> N
 
 def test_a_suites_policy_is_of_what_its_router_names_and_of_its_records(tmp_path: Path) -> None:
     rows = tuple(tickets("label", 12))
-    customers: tuple[dict[str, object], ...] = ({"orders": [{"order_id": "1"}]},)
+    customers: tuple[dict[str, object], ...] = ({"customer_id": "c", "orders": [{"order_id": "1"}]},)
     suite = Suite("s", tmp_path, (), customers, {"train": rows})
     policy = Policy.parse(policy_for(suite, {row.id: "named" for row in rows}, BASE))
     assert (policy.intents, policy.facts) == ({"named": Band.AUTO}, {"named": ("order",)})
