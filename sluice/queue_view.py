@@ -37,10 +37,17 @@ def span(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def _closed(queued: Queued) -> str:
+    """How an item ended; without anybody's act, its ticket did."""
+    if queued.closed_as is None:
+        return "redriven" if queued.kind is ItemKind.DEAD else "sent by the helpdesk"
+    return f"{queued.closed_as} by {plain(queued.closed_by or '')}"
+
+
 def due(queued: Queued, now: datetime) -> Text:
     """The item's clock: overdue red, soon yellow, else green."""
     if queued.state is ItemState.CLOSED:
-        return Text(f"{queued.closed_as} by {plain(queued.closed_by or 'the helpdesk')}", style="dim")
+        return Text(_closed(queued), style="dim")
     if queued.due_at is None:
         return Text("–", style="dim")
     left = (queued.due_at - now).total_seconds()

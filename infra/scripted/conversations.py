@@ -230,6 +230,7 @@ class ScriptedConversations(Conversations, Reopenings):
         if request.revision < place.revision:
             if known.outcome is None:
                 self._note(request.ticket_id, "superseded", None)
+            self._close_dead(request.ticket_id)
             return Claim(ClaimStatus.SUPERSEDED, f"revision {place.revision} is current")
         if request.actor != "bot":
             return self._not_held(request)
@@ -268,6 +269,7 @@ class ScriptedConversations(Conversations, Reopenings):
         author = Author.BOT if request.actor == "bot" else Author.PERSON
         message = Message(author=author, text=text, at=self._clock.now())
         self._note(request.ticket_id, "sent", request.intent)
+        self._close_dead(request.ticket_id)
         self._state.messages.append(_Written(request.conversation, request.revision, request.customer_id, message))
 
     async def came_back(
@@ -322,6 +324,12 @@ class ScriptedConversations(Conversations, Reopenings):
         """End an item whose reply a helpdesk outside has sent; no person did."""
         self._state.held.pop(item.key, None)
         self._state.closed.setdefault(item.key, (None, None, self._clock.now()))
+
+    def _close_dead(self, ticket_id: UUID | None) -> None:
+        """End the dead items of a ticket that has ended otherwise, where nobody has taken them."""
+        for item in self.items:
+            if item.kind is ItemKind.DEAD and item.ticket_id == ticket_id and item.key not in self._state.held:
+                self.close_left(item)
 
     def said_under(self, claimed: Claimed) -> str:
         """The text that went out under a claim, the last of its author in that revision."""
@@ -398,6 +406,8 @@ class ScriptedConversations(Conversations, Reopenings):
             self._state.traces[item.key] = traceparent()
             if item.ticket_id is not None:
                 self._note(item.ticket_id, item.kind.value, intent_of(item.event))
+            if item.kind in (ItemKind.SUGGEST, ItemKind.HANDOFF):
+                self._close_dead(item.ticket_id)
         opened, standing = self._state.items[item.key]
         return opened if standing.kind is item.kind else None
 

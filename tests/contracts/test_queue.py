@@ -314,6 +314,27 @@ class TestClosing:
         assert await desk.queue.release(item, RELEASE) == DONE
         assert await desk.state(item) == (ItemState.CLOSED, None, None)
 
+    @pytest.mark.parametrize("kind", [ItemKind.SUGGEST, ItemKind.HANDOFF])
+    async def test_a_dead_letter_whose_ticket_was_handed_over_after_all_is_closed(
+        self, desk: Desk, kind: ItemKind
+    ) -> None:
+        dead = await desk.open(kind=ItemKind.DEAD)
+        other = await desk.open(2, kind=ItemKind.DEAD)
+        found = await desk.outcome.open_item(Item("later", kind, "k", ticket().ticket_id, 1, None, "why", "{}"))
+        assert found not in (None, dead)
+        assert [(await desk.state(item))[0] for item in (dead, other)] == [ItemState.CLOSED, ItemState.OPEN]
+
+    async def test_a_dead_letter_that_was_overtaken_is_closed(self, desk: Desk) -> None:
+        dead, newest = await desk.open(kind=ItemKind.DEAD), await desk.open(2, kind=ItemKind.DEAD)
+        assert await desk.claim() is ClaimStatus.SUPERSEDED
+        assert [(await desk.state(item))[0] for item in (dead, newest)] == [ItemState.CLOSED, ItemState.OPEN]
+
+    async def test_a_dead_letter_that_a_person_has_taken_stays_theirs(self, desk: Desk) -> None:
+        dead = await desk.open(kind=ItemKind.DEAD)
+        await desk.queue.take(dead, TAKE)
+        await desk.outcome.open_item(Item("later", ItemKind.HANDOFF, "k", ticket().ticket_id, 1, None, "why", "{}"))
+        assert (await desk.state(dead))[:2] == (ItemState.HELD, "mia")
+
     async def test_only_its_holder_closes_an_item(self, desk: Desk) -> None:
         item = await desk.open()
         assert await desk.queue.close(item, APPROVE, give_back=True) == QueueAnswer(Hold.NOT_HELD)

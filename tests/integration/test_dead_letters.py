@@ -29,6 +29,10 @@ def letters(field: Field, ticket: TicketReceived) -> list[Record]:
     return [record for record in field.records("resolution.dead") if record.key == ticket.conversation.encode()]
 
 
+def states(field: Field, ticket: TicketReceived) -> list[str]:
+    return [state for (state,) in field.rows("select state from item where ticket_id = %s", ticket.ticket_id)]
+
+
 def redrive(field: Field, ticket: TicketReceived, *options: str, expect: int = 0) -> None:
     field.command("dead", "redrive", "--ticket", str(ticket.ticket_id), *options, expect=expect)
 
@@ -61,6 +65,7 @@ def test_a_redriven_ticket_is_answered_once_even_by_two_who_redrive_at_once(fiel
     field.publish(Topic.RETRIEVAL, letter.key, *[letter.value or b""] * 2)
     eventually(lambda: [end.outcome for end in field.settled(ticket)].count(Outcome.SENT) == 3)
     assert field.replies(ticket) == [RETURNS]
+    assert states(field, ticket) == ["closed"]
     redrive(field, ticket, "--force", expect=1)
 
 
@@ -98,6 +103,7 @@ def test_a_conversation_is_redriven_in_its_order_and_its_newest_question_answere
     again = [revision_of(record) for record in mine if "redriven" in record.headers]
     assert again == [1, 2, 3]
     assert [len(field.replies(ticket)) for ticket in tickets] == [0, 0, 1]
+    assert [states(field, ticket) for ticket in tickets] == [["closed"]] * 3
 
 
 def revision_of(record: Record) -> int:

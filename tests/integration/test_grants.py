@@ -105,6 +105,7 @@ CALLS: dict[str, set[str]] = {
         "came_back",
         "claim",
         "claim_outside",
+        "close_dead",
         "end_claim",
         "event_field",
         "helpdesk_find",
@@ -129,6 +130,7 @@ CALLS: dict[str, set[str]] = {
     },
     "people": {
         "claim",
+        "close_dead",
         "close_item",
         "end_claim",
         "event_field",
