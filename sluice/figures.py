@@ -36,6 +36,8 @@ def show_report(found: Mapping[str, Any]) -> None:
 
 
 def _show_confusion(confusion: Mapping[str, Mapping[str, int]]) -> None:
+    if not any(count for cells in confusion.values() for count in cells.values()):
+        return  # tickets without labels
     table = Table(title="Expected band → what happened", title_justify="left")
     for column in ("expected", "auto", "suggest", "handoff"):
         table.add_column(column, justify="left" if column == "expected" else "right")
