@@ -44,13 +44,14 @@ lint: $(DEV)
 	@$(BIN)/lint-imports --no-logo
 
 eval: $(DEMO) ## Judge the shop's answers against their bars, evals/bars.toml: under two minutes
-	@$(BIN)/sluice eval shop --split test --gate --out var/eval/shop
+	@$(BIN)/sluice eval shop --split test --gate --fresh --out var/eval/shop $(if $(RELEASE),--release)
 
-eval-real: $(DEMO) ## The same with real data, where it is there (EVALDATA=DIR)
+eval-real: $(DEMO) ## The same with real data, where it is there (EVALDATA=DIR REAL="SUITE ..." LIMIT=N RELEASE=1)
 	@missed=; for suite in $(REAL); do \
 		case $$suite in */records) folder=$${suite%/records} split=records ;; *) folder=$$suite split=held-out ;; esac; \
 		if [ -e $(EVALDATA)/$$folder ] || [ -e $(EVALDATA)/$${folder}_dev.jsonl ]; then \
-			$(BIN)/sluice eval $(EVALDATA)/$$folder --split $$split --gate --out var/eval/$$suite || missed="$$missed $$suite"; \
+			$(BIN)/sluice eval $(EVALDATA)/$$folder --split $$split --gate --fresh --out var/eval/$$suite \
+				$(if $(LIMIT),--limit $(LIMIT)) $(if $(RELEASE),--release) || missed="$$missed $$suite"; \
 		else echo "$(EVALDATA)/$$folder is not there: left out"; fi; \
 	done; if [ -n "$$missed" ]; then echo "short of their bars:$$missed"; exit 1; fi
 

@@ -32,19 +32,25 @@ class Manifest:
 class Rows:
     """The rows of one run in a folder: each is written as it is done, and kept when the run is cut off."""
 
-    def __init__(self, folder: Path, manifest: Manifest, left_out: Collection[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, left_out: Collection[str] = (), *, drop_others: bool = False
+    ) -> None:
         """Go on with what the folder holds of the same run; `left_out` are fields that its file does not tell.
 
         Raises:
-            OtherRun: it holds rows of another one.
+            OtherRun: it holds rows of another one, and they are not to be dropped.
         """
         self.hash = manifest.hash
         self.path = folder / PREDICTIONS
         self._left_out = left_out
         self.done: dict[str, Prediction] = {}
         mark = folder / MANIFEST
-        if self.path.is_file():
-            _same(mark, manifest)
+        other = _other(mark, manifest) if self.path.is_file() else None
+        if other is not None and not drop_others:
+            raise OtherRun(other)
+        if other is not None:
+            self.path.unlink()
+        elif self.path.is_file():
             self.done = {row.id: row for row in read(self.path)}
             write(self.path, self.done.values(), left_out)  # without a line that was cut off
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,11 +80,13 @@ class Rows:
         write(self.path, (self.done[name] for name in dict.fromkeys((*mine, *self.done))), self._left_out)
 
 
-def _same(mark: Path, manifest: Manifest) -> None:
+def _other(mark: Path, manifest: Manifest) -> str | None:
+    """What tells the run whose rows a folder holds from this one, in words; None: it is this one."""
     try:
         known = json.loads(mark.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
-    if known.get("hash") != manifest.hash:
-        named = [name for name, value in manifest.parts.items() if known.get(name) != value]
-        raise OtherRun(f"{mark.parent} holds the rows of a run with another {', '.join(named) or 'configuration'}")
+    if known.get("hash") == manifest.hash:
+        return None
+    named = [name for name, value in manifest.parts.items() if known.get(name) != value]
+    return f"{mark.parent} holds the rows of a run with another {', '.join(named) or 'configuration'}"

@@ -61,6 +61,7 @@ class Order:
     split: str  # by name, for the report
     until: Until
     out: Path
+    fresh: bool = False  # whether rows of another run go
 
 
 def evaluate(
@@ -104,6 +105,8 @@ def evaluate(
 
       sluice eval ../shared/evaldata/mtrag --tickets new.jsonl --role commodity=vllm/qwen3 --out var/eval/mtrag
     """
+    if release and (limit or stage != "gate"):
+        fail("--release keeps whole runs to the gate: leave out --limit and --stage", USAGE)
     settings = _with_roles(read_settings(), role or [])
     usable(settings)
     read = open_suite(suite)
@@ -112,9 +115,7 @@ def evaluate(
         chosen = _chosen(read, HELD_OUT if tickets else split)
     except SuiteError as error:
         fail(str(error), USAGE)
-    order = Order(read, chosen[:limit], tickets.name if tickets else split, _last(read, stage), out)
-    if fresh:
-        (out / "predictions.jsonl").unlink(missing_ok=True)
+    order = Order(read, chosen[:limit], tickets.name if tickets else split, _last(read, stage), out, fresh)
     try:
         found = run_async(_evaluate(order, settings))
     except PostgresFailed as error:
@@ -172,7 +173,8 @@ def _last(suite: Suite, stage: Until) -> Until:
 
 async def _evaluate(order: Order, settings: Settings) -> dict[str, Any]:
     async with opened(order, settings) as (prepared, own):
-        rows = Rows(order.out, manifest_of(order, prepared, own), left_out=("signals",))  # of `sluice certify` alone
+        manifest = manifest_of(order, prepared, own)
+        rows = Rows(order.out, manifest, left_out=("signals",), drop_others=order.fresh)  # signals: for certify alone
         await predict(order, own, rows)
     provenance = _provenance(order, prepared, own, rows)
     pairs = [(rows.done[ticket.id], ticket) for ticket in order.tickets]

@@ -65,3 +65,9 @@ def test_a_field_that_is_left_out_is_in_no_line(tmp_path: Path) -> None:
     rows.finish([ticket("a")])
     assert "signals" not in rows.path.read_text()
     assert list(Rows(tmp_path, RUN).done) == ["a"]
+
+
+def test_rows_of_another_run_go_where_they_may_and_those_of_the_same_stay(tmp_path: Path) -> None:
+    Rows(tmp_path, RUN).add(row("a"))
+    assert set(Rows(tmp_path, RUN, drop_others=True).done) == {"a"}
+    assert Rows(tmp_path, Manifest({"suite": "shop", "code": "2"}), drop_others=True).done == {}
