@@ -112,14 +112,15 @@ async def _trained(suite: Suite, directory: Path, embedder: Remembered, say: Say
     if not suite.articles:
         return await asyncio.to_thread(router)
 
-    def retrieval() -> None:
+    def answers() -> None:
         try:
-            asyncio.run(train_retrieval(suite, directory, embedder, progress=say))
+            found = asyncio.run(train_retrieval(suite, directory, embedder, progress=say)).found
         except ValueError as error:
             say(f"the ranking keeps its defaults: {error}")
+            found = {}
+        train_gate(suite, directory, embedder, progress=say, found=found)
 
-    gate = asyncio.to_thread(train_gate, suite, directory, embedder, progress=say)
-    predicted, *_ = await asyncio.gather(asyncio.to_thread(router), gate, asyncio.to_thread(retrieval))
+    predicted, _ = await asyncio.gather(asyncio.to_thread(router), asyncio.to_thread(answers))
     return predicted
 
 

@@ -14,6 +14,7 @@ from evals.dataset import LabelledTicket, Suite
 from evals.scorers import contains
 from evals.train.corruptions import spoil
 from infra.knowledge import read_articles
+from infra.models.precedents import Key
 from infra.models.verifier import Vector, embed_tokens
 from processors.errors import ModelFailed
 from processors.groundedness.text import content, plain, units_of
@@ -21,7 +22,7 @@ from processors.ports import Embedder, Model, Prompt, Source
 from processors.resolution import DraftReply, DraftRequest, ShownPassage
 from schemas.resolution import Citation, Sentence
 
-TICKETS = 200  # labelled tickets at most, out-of-scope ones included
+TICKETS = 400  # labelled tickets at most, out-of-scope ones included
 FOUND = 8  # sections a question is answered from, as retrieval gives by default
 SOURCE = 0.3  # cosine below which a section is no source, as the retrieval threshold
 FEW = 40  # below this many labelled tickets, headings stand in for questions
@@ -122,16 +123,27 @@ class Example:
     sources: tuple[Source, ...]
     labels: tuple[bool | None, ...]
     right: bool  # the whole answer
+    expected: frozenset[Key] = frozenset()  # the sections that answer
 
 
 class Maker:
     """Makes answers to labelled questions: chosen, right and spoilt ones."""
 
-    def __init__(self, library: Library, answerer: Model, embedder: Embedder, references: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        library: Library,
+        answerer: Model,
+        embedder: Embedder,
+        references: Mapping[str, str],
+        found: Mapping[str, Sequence[Key]],
+    ) -> None:
+        """`found` are the sections that retrieval gives for a ticket, best first; the library's own where it is not."""
         self._library = library
         self._answerer = answerer
         self._embedder = embedder
         self._references = references
+        self._found = found
+        self._by_key = {(source.article_id, source.section_id): source for source in library.sources}
 
     async def examples(self, tickets: Sequence[LabelledTicket], progress: Callable[[str], None]) -> tuple[Example, ...]:
         """All answers to the tickets and, where they are few, to headings."""
@@ -150,21 +162,24 @@ class Maker:
         question = ticket.text
         expected = self._library.expected(ticket)
         vector = np.asarray((await self._embedder.embed([plain(question)[:2_000]]))[0], float)
-        found = self._library.find(vector, question)
-        base = Example("chosen", ticket.group, question, (), found, (), right=False)
+        near = self._library.find(vector, question)
+        found = tuple(self._by_key[key] for key in self._found.get(ticket.id, ()) if key in self._by_key) or near
+        keys = frozenset((source.article_id, source.section_id) for source in expected)
+        base = Example("chosen", ticket.group, question, (), found, (), right=False, expected=keys)
         made = [_judged(base, await self._draft(question, found), expected, ticket.expected_facts)] if found else []
         if expected:
             best = await self._best(expected, self._references.get(ticket.id) or question)
             made += await self._about(replace(base, sources=_first(best, found)), best, ticket, random)
+            made += await self._misplaced(replace(base, sources=_first(best, found)), near, ticket, random)
         return [example for example in made if example.sentences]
 
     async def _about(self, base: Example, best: Source, ticket: LabelledTicket, random: Random) -> list[Example]:
-        """The right answer of a section, and what is wrong in its place."""
+        """The right answer of a section, in other words too, and spoilt."""
         sentences = await self._draft(base.question, (best,))
         right = _judged(replace(base, kind="right"), sentences, (best,), ticket.expected_facts)
         reference = self._references.get(ticket.id, "")
         spoilt = self._spoilt(right, random) if right.right else []
-        return [right, *_restated(base, best, reference), *spoilt, *await self._misplaced(base, ticket, random)]
+        return [right, *_restated(base, best, reference), *spoilt]
 
     def _spoilt(self, right: Example, random: Random) -> list[Example]:
         at = random.randrange(len(right.sentences))
@@ -174,16 +189,17 @@ class Maker:
             for spoilt in spoil(right.sentences[at], others, random)
         ]
 
-    async def _misplaced(self, base: Example, ticket: LabelledTicket, random: Random) -> list[Example]:
+    async def _misplaced(
+        self, base: Example, near: Sequence[Source], ticket: LabelledTicket, random: Random
+    ) -> list[Example]:
         """Answers drafted of sections that do not answer: of the same article, of the nearest others, of any."""
         expected = self._library.expected(ticket)
         articles = {source.article_id for source in expected}
         siblings = [s for s in self._library.sources if s.article_id in articles and s not in expected]
-        near = [source for source in base.sources if source not in expected][:2]
         far = [source for source in self._library.sources if source.article_id not in articles]
         chosen = [
             *(("wrong-section-same-article", source) for source in random.sample(siblings, min(1, len(siblings)))),
-            *(("wrong-section", source) for source in near),
+            *(("wrong-section", source) for source in [source for source in near if source not in expected][:2]),
             *(("off-topic", source) for source in random.sample(far, min(1, len(far)))),
         ]
         return [await self._wrong(base, kind, source) for kind, source in chosen]
@@ -199,7 +215,8 @@ class Maker:
         bare = replace(source, heading=title)
         vector = np.asarray((await self._embedder.embed([heading]))[0], float)
         rivals = [rival for rival in self._library.find(vector, heading) if rival != source]
-        base = Example("heading", source.article_id, heading, (), _first(bare, rivals), (), right=True)
+        key = frozenset({(source.article_id, source.section_id)})
+        base = Example("heading", source.article_id, heading, (), _first(bare, rivals), (), right=True, expected=key)
         sentences = await self._draft(heading, (bare,))
         good = replace(base, sentences=sentences, labels=(True,) * len(sentences))
         wrong = [await self._wrong(base, "wrong-section", rival) for rival in rivals[:2]]

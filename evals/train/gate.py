@@ -19,7 +19,7 @@ number in the hundreds: the floor is no bound on the rate of bad answers, a cert
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -34,10 +34,12 @@ from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evals.dataset import LabelledTicket, Suite, halves
-from evals.train.answers import Example, Kept, Library, Maker, sample, sections_of
+from evals.train.answers import SOURCE, Example, Kept, Library, Maker, sample, sections_of
+from evals.train.choice import likeliest
 from evals.train.records import RecordFigures, Records, learn_records
+from evals.train.retrieval import article_model, labelled, learn_retrieval, often
 from infra.models.extractive import LocalExtractive
-from infra.models.precedents import Precedent, Precedents, precedents_of
+from infra.models.precedents import Given, Key, Precedent, Precedents, precedents_of
 from infra.models.verifier import (
     FILE,
     FLOOR,
@@ -48,21 +50,26 @@ from infra.models.verifier import (
     calibrated,
     embed,
     embed_tokens,
+    fits_of,
     lay_out,
     measure,
     needed,
+    shares,
     softplus,
 )
-from processors.groundedness.features import NAMES, Before
+from processors.groundedness.features import FITS, NAMES, Before
 from processors.groundedness.vetoes import RECORD
-from processors.ports import Embedder, Model
+from processors.ports import Embedder, Model, Source
+from schemas.retrieval import Passage
 from schemas.router import Band
 
 FOLDS = 5
 STOPPED = 0.1  # share of good sentences stopped at the second operating point
+NEAR = 0.001  # what it costs a weight of the choice to leave zero, by its square
 NATURAL = 3.0  # weight of answers as they were drafted, against made-up ones
 ENOUGH = 15  # right and wrong chosen answers needed to calibrate on them
 Matrix = NDArray[np.float64]
+Found = Mapping[str, Sequence[Passage]]  # by ticket
 
 
 class Caught(TypedDict):
@@ -126,34 +133,56 @@ def train_gate(
     *,
     progress: Callable[[str], None],
     answerer: Model | None = None,
+    found: Found | None = None,
 ) -> GateReport:
     """Fit the verifier on the train half of a suite and write `verifier.json`; without an answerer the local one.
+
+    `found` are the passages of its tickets, ordered by what was learned of other customers; it is learned without.
 
     Raises:
         ValueError: the suite has no tickets or sections to make right and wrong answers of.
     """
     kept = Kept(embedder)
     with threadpool_limits(1):  # small matrices: a second thread costs more than it brings
-        return asyncio.run(_train(suite, out_dir, kept, answerer or LocalExtractive(kept), progress))
+        return asyncio.run(_train(suite, out_dir, kept, answerer or LocalExtractive(kept), progress, found))
 
 
 async def _train(
-    suite: Suite, out_dir: Path, embedder: Embedder, answerer: Model, progress: Callable[[str], None]
+    suite: Suite,
+    out_dir: Path,
+    embedder: Embedder,
+    answerer: Model,
+    progress: Callable[[str], None],
+    found: Found | None,
 ) -> GateReport:
     parted = halves(suite)
+    tickets = labelled(suite, parted)
     library = await Library.of(sections_of(suite), embedder)
     progress(f"{len(library.sources)} sections read")
-    maker = Maker(library, answerer, embedder, suite.references)
-    examples = await maker.examples(sample(parted.train, library), progress)
+    passages = await _found(suite, embedder) if found is None else found
+    keys = {
+        name: [(one.article_id, one.section_id) for one in ones if one.score >= SOURCE]
+        for name, ones in passages.items()
+    }
+    maker = Maker(library, answerer, embedder, suite.references, keys)
+    examples = await maker.examples(sample(tickets, library), progress)
     progress(f"{len(examples)} answers made")
-    known = await Known.of(parted.train, embedder)
-    rows = await _measured(examples, embedder, library.idf, known)
+    known = await Known.of(tickets, embedder)
+    rows, pools = await _measured(examples, embedder, library.idf, known)
     progress(f"{len(rows)} sentences measured")
-    fitted = _fit(rows, examples)
+    fitted = _fit(rows, examples, pools)
     records = await learn_records(suite, parted.train, embedder)
     report = _report(suite, parted.rule, examples, rows, fitted, records)
     digest = _write(out_dir, fitted, records, known.precedents, library, embedder, report)
     return replace(report, digest=digest)
+
+
+async def _found(suite: Suite, embedder: Embedder) -> Found:
+    """The passages as retrieval orders them; nothing where it has too little to learn from."""
+    try:
+        return (await learn_retrieval(suite, embedder))[1].found
+    except ValueError:
+        return {}
 
 
 # -- measuring
@@ -164,25 +193,45 @@ class Known:
     """The labelled questions of the train half, and whose each is: a customer's own ones are no precedents for it."""
 
     precedents: Precedents
+    by_fold: tuple[Precedents, ...]  # the same, by what the questions of other folds tell of articles
     groups: NDArray[np.str_]
     texts: NDArray[np.str_]
 
     @classmethod
     async def of(cls, tickets: Sequence[LabelledTicket], embedder: Embedder) -> "Known":
         """Embed them. What a label only supports, or answers from records, is left out."""
-        labelled = [found for ticket in tickets if (found := _precedent(ticket)) is not None]
-        vectors = await embedder.embed([one.text for one in labelled])
+        known = [found for ticket in tickets if (found := _precedent(ticket)) is not None]
+        precedents = precedents_of(known, await embedder.embed([one.text for one in known]))
+        folds = np.array([_fold(one.group) for one in known[: len(precedents.answered)]], int)
         return cls(
-            precedents_of(labelled, vectors),
-            np.array([one.group for one in labelled], np.str_),
-            np.array([one.text for one in labelled], np.str_),
+            replace(precedents, given=_given(precedents, folds >= 0)),
+            tuple(replace(precedents, given=_given(precedents, folds != fold)) for fold in range(FOLDS)),
+            np.array([one.group for one in known], np.str_),
+            np.array([one.text for one in known], np.str_),
         )
 
-    def before(self, example: Example, cited: Cited, vectors: Vectors) -> Before:
+    def before(self, example: Example, key: Key, vectors: Vectors) -> Before:
         """What answered questions like the example's, of other customers and in other words."""
         asked = asked_of(example.question)
         apart = (self.groups == example.group) | (self.texts == asked)
-        return self.precedents.before(vectors.whole[asked], cited.key, apart[: len(self.precedents.answered)])
+        others = self.by_fold[_fold(example.group)]
+        return others.before(vectors.whole[asked], key, apart[: len(others.answered)])
+
+
+def _fold(group: str) -> int:
+    return int.from_bytes(sha256(group.encode()).digest()[:4]) % FOLDS
+
+
+def _given(precedents: Precedents, seen: NDArray[np.bool_]) -> Given:
+    """Which article answers what, of the questions seen; nothing where they do not tell."""
+    answered = [
+        (vector, {article for article, _ in keys})
+        for vector, keys, known in zip(precedents.vectors, precedents.answered, seen, strict=True)
+        if keys and known
+    ]
+    if not often([articles for _, articles in answered]):
+        return Given()
+    return Given(*article_model([(vector.astype(np.float64), articles) for vector, articles in answered]))
 
 
 def _precedent(ticket: LabelledTicket) -> Precedent | None:
@@ -199,29 +248,60 @@ class Measured:
     """A sentence of an example with its features, or the vetoes that stopped it."""
 
     example: int
-    at: int
     label: bool | None
     vetoes: tuple[str, ...]
-    values: tuple[float, ...]  # empty where a veto fired
+    values: tuple[float, ...]  # without its section's share of what was found; empty where a veto fired
+    key: Key | None  # the section it cites
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The sections that an example's answer was chosen from, each with how it fits the question."""
+
+    keys: tuple[Key, ...]
+    fits: Matrix  # sections × FITS
+    before: Mapping[Key, Before]
 
 
 async def _measured(
     examples: Sequence[Example], embedder: Embedder, idf: Mapping[str, float], known: Known
-) -> tuple[Measured, ...]:
+) -> tuple[tuple[Measured, ...], tuple[Pool, ...]]:
     laid = [lay_out(example.sentences, example.sources) for example in examples]
     vectors = await _vectors(examples, laid, embedder)
-    return tuple(
-        _measure(number, at, example, one, vectors, idf, known)
-        for number, (example, cited) in enumerate(zip(examples, laid, strict=True))
+    pools = _pools(examples, vectors, idf, known)
+    rows = tuple(
+        _measure(number, at, example, one, vectors, idf, pool)
+        for number, (example, cited, pool) in enumerate(zip(examples, laid, pools, strict=True))
         for at, one in enumerate(cited)
     )
+    return rows, pools
+
+
+def _pools(examples: Sequence[Example], vectors: Vectors, idf: Mapping[str, float], known: Known) -> tuple[Pool, ...]:
+    """One pool an example; a ticket's examples share most sections, and each is measured once."""
+    kept: dict[tuple[str, str, Source], tuple[Before, tuple[float, ...]]] = {}
+
+    def fitting(example: Example, source: Source) -> tuple[Before, tuple[float, ...]]:
+        place = example.group, example.question, source
+        if place not in kept:
+            before = known.before(example, (source.article_id, source.section_id), vectors)
+            kept[place] = before, fits_of(example.question, source, vectors, idf, before)
+        return kept[place]
+
+    def pool(example: Example) -> Pool:
+        sections = {(source.article_id, source.section_id): source for source in example.sources}
+        found = {key: fitting(example, source) for key, source in sections.items()}
+        fits = np.array([values for _, values in found.values()]).reshape(len(found), len(FITS))
+        return Pool(tuple(found), fits, {key: before for key, (before, _) in found.items()})
+
+    return tuple(map(pool, examples))
 
 
 async def _vectors(examples: Sequence[Example], laid: Sequence[Sequence[Cited | None]], embedder: Embedder) -> Vectors:
     whole: set[str] = set()
     tokens: set[str] = set()
     for example, cited in zip(examples, laid, strict=True):
-        texts = needed(example.question, [one for one in cited if one and not one.vetoes])
+        texts = needed(example.question, [one for one in cited if one and not one.vetoes], example.sources)
         whole |= texts.own | texts.help_centre
         tokens |= texts.own_tokens | texts.help_centre_tokens
     return Vectors(await embed(embedder, sorted(whole)), await embed_tokens(embedder, sorted(tokens)))
@@ -234,13 +314,11 @@ def _measure(  # noqa: PLR0913 - a sentence's place, and all that its features a
     one: Cited | None,
     vectors: Vectors,
     idf: Mapping[str, float],
-    known: Known,
+    pool: Pool,
 ) -> Measured:
     vetoes = one.vetoes if one else ("unknown-source",)
-    values = (
-        measure(example.question, one, vectors, idf, known.before(example, one, vectors)) if one and not vetoes else ()
-    )
-    return Measured(number, at, example.labels[at], vetoes, values)
+    values = measure(example.question, one, vectors, idf, pool.before[one.key]) if one and not vetoes else ()
+    return Measured(number, example.labels[at], vetoes, values, one.key if one else None)
 
 
 # -- fitting
@@ -299,28 +377,63 @@ class Fitted:
     """The regression on all sentences, and each one's probability by a regression that has not seen its customer."""
 
     table: Table
+    choice: Matrix
     regression: Regression
     calibration: tuple[float, float]
     calibrated_on: str
     probabilities: Mapping[int, float]  # by place in the list of measured sentences
 
 
-def _fit(rows: Sequence[Measured], examples: Sequence[Example]) -> Fitted:
+def _fit(rows: Sequence[Measured], examples: Sequence[Example], pools: Sequence[Pool]) -> Fitted:
     table = Table.of(rows, examples)
     if len(set(table.labels)) < 2 or len(set(table.groups)) < FOLDS:
         raise ValueError("the suite gives no right and wrong answers of enough customers to learn from")
     scores = np.zeros(len(table.labels))
     for seen, unseen in GroupKFold(FOLDS).split(table.values, table.labels, table.groups):
-        fold = Regression.of(table.values[seen], table.labels[seen], table.weights[seen])
-        scores[unseen] = fold.score(table.values[unseen])
+        of_others = {table.groups[at] for at in seen}
+        values = _with_shares(table, rows, pools, _choice(examples, pools, of_others))
+        fold = Regression.of(values[seen], table.labels[seen], table.weights[seen])
+        scores[unseen] = fold.score(values[unseen])
     calibration, calibrated_on = _calibrate(rows, examples, table, scores)
+    choice = _choice(examples, pools, set(table.groups))
     return Fitted(
         table=table,
-        regression=Regression.of(table.values, table.labels, table.weights),
+        choice=choice,
+        regression=Regression.of(_with_shares(table, rows, pools, choice), table.labels, table.weights),
         calibration=calibration,
         calibrated_on=calibrated_on,
         probabilities={row: calibrated(float(s), calibration) for row, s in zip(table.rows, scores, strict=True)},
     )
+
+
+def _choice(examples: Sequence[Example], pools: Sequence[Pool], groups: Collection[str]) -> Matrix:
+    """What each of `FITS` weighs where a section is chosen, by the tickets of these customers."""
+    tickets: dict[tuple[str, str], dict[Key, Matrix]] = {}
+    right: dict[tuple[str, str], frozenset[Key]] = {}
+    for example, pool in zip(examples, pools, strict=True):
+        if example.expected and example.group in groups:
+            ticket = example.group, example.question
+            tickets.setdefault(ticket, {}).update(zip(pool.keys, pool.fits, strict=True))
+            right[ticket] = example.expected
+    offered = [
+        (np.array(list(found.values())), np.array([key in right[ticket] for key in found], bool))
+        for ticket, found in tickets.items()
+        if len(found) > 1
+    ]
+    if not offered:
+        return np.zeros(len(FITS))
+    spread = np.vstack([fits for fits, _ in offered]).std(axis=0)
+    scale = np.where(spread > 1e-9, spread, 1.0)
+    return likeliest([(fits / scale, answers) for fits, answers in offered], np.zeros(len(FITS)), near=NEAR) / scale
+
+
+def _with_shares(table: Table, rows: Sequence[Measured], pools: Sequence[Pool], choice: Matrix) -> Matrix:
+    """The table's values with the share of each sentence's section."""
+    values = table.values.copy()
+    told = [dict(zip(pool.keys, shares(pool.fits, choice), strict=True)) for pool in pools]
+    cited = ((rows[place].example, rows[place].key) for place in table.rows)
+    values[:, NAMES.index("section-share")] = [told[example][key] if key else 0.0 for example, key in cited]
+    return values
 
 
 def _calibrate(
@@ -373,7 +486,7 @@ def _report(
     chosen = [(worst[at], example.right) for at, example in enumerate(examples) if example.kind == "chosen"]
     right = [worst[at] for at, example in enumerate(examples) if example.kind == "right" and example.right]
     table = fitted.table
-    good = [fitted.probabilities[row] for row, label in zip(table.rows, table.labels, strict=True) if label]
+    good = [worst[at] for at, example in enumerate(examples) if example.right]
     return GateReport(
         suite=suite.name,
         split=rule,
@@ -458,6 +571,7 @@ def _write(  # noqa: PLR0913 - all that was learned
         intercept=regression.intercept,
         calibration=fitted.calibration,
         idf={stem: round(weight, 4) for stem, weight in sorted(library.idf.items())},
+        choice=tuple(map(float, fitted.choice)),
         records=records.parts,
         precedents=precedents.save(out_dir),
         embedder=embedder.name,

@@ -7,7 +7,7 @@ article tends to be given, and goes in as one feature, computed for each ticket 
 customer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,11 +19,11 @@ import scipy
 import sklearn
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from evals.dataset import Halves, LabelledTicket, Suite, SuiteError, halves
 from evals.scorers import wilson
+from evals.train.choice import likeliest
 from infra.knowledge import read_articles
 from infra.models.ranker import CANDIDATES, FILE, UNLIKELY, Trained, features_of, likely_articles, save
 from infra.rows import read_rows
@@ -41,6 +41,7 @@ STRENGTH = 20.0  # C of the regression on vectors of length 1
 NEAR = 0.001  # how much it costs a weight to leave its default, by its square
 VARIETIES = (0.0, 0.5, 1.0, 2.0, 3.0)
 KS = (1, 5)
+KEPT = 8  # passages of a ticket in the report, as retrieval gives by default
 
 Progress = Callable[[str], None]
 Matrix = NDArray[np.float64]
@@ -111,6 +112,7 @@ class RetrievalReport:
     trained: Found
     ranking: Ranking
     kept: bool  # whether it finds more than the defaults, and was saved
+    found: Mapping[str, tuple[Passage, ...]]  # by ticket, in the order of a ranking that has not seen its customer
 
     def summary(self) -> dict[str, Any]:
         """The report for `--json`."""
@@ -149,38 +151,62 @@ async def train_retrieval(
     Raises:
         ValueError: the suite has no help centre, or fewer than 40 tickets whose article is known.
     """
+    trained, report = await learn_retrieval(suite, embedder, progress=progress)
+    if report.kept:
+        save(trained, directory)
+    else:
+        (directory / FILE).unlink(missing_ok=True)
+    return report
+
+
+async def learn_retrieval(
+    suite: Suite, embedder: Embedder, *, progress: Progress = lambda _: None
+) -> tuple[Trained, RetrievalReport]:
+    """What is learned of the suite's train half, saved nowhere. Raises as `train_retrieval` does."""
     parts = halves(suite)
     cases = await cases_of(suite, examples_of(suite, parts), embedder, progress)
     if len(cases) < ENOUGH:
         raise ValueError(f"{suite.path}: {len(cases)} tickets with a known article; {ENOUGH} are needed")
     articles = _tell_articles(cases)
     progress(f"cross-validating the ranking on {len(cases)} tickets")
-    ranking, trained = _chosen(_with_articles(cases, articles))
+    filled = _with_articles(cases, articles)
+    ranking, others, trained = _chosen(filled)
     untrained = _found(cases, [DEFAULT] * len(cases))
     kept = trained.hits > untrained.hits
     known, weights = _article_model(cases, articles)
     told = {"suite": suite.name, "split": parts.rule, "examples": len(cases), "embedder": embedder.name}
-    if kept:
-        save(Trained(ranking, known, weights, {**told, **_versions()}), directory)
-    else:
-        (directory / FILE).unlink(missing_ok=True)
-    return RetrievalReport(suite.name, parts.rule, len(cases), len(known), untrained, trained, ranking, kept)
+    report = RetrievalReport(
+        suite=suite.name,
+        split=parts.rule,
+        examples=len(cases),
+        articles=len(known),
+        untrained=untrained,
+        trained=trained,
+        ranking=ranking,
+        kept=kept,
+        found=_in_order(filled, others) if kept else _in_order(cases, [DEFAULT] * len(cases)),
+    )
+    return Trained(ranking, known, weights, {**told, **_versions()}), report
 
 
 # -- examples
 
 
 def examples_of(suite: Suite, parts: Halves) -> list[Example]:
-    """What is labelled and no part of the held-out half: no ticket, customer or text of it."""
+    """What is labelled and no part of the held-out half."""
+    return [example for ticket in labelled(suite, parts) if (example := _example(ticket)).expected]
+
+
+def labelled(suite: Suite, parts: Halves) -> list[LabelledTicket]:
+    """The train half with the rows of `retrieval_*.jsonl`: no ticket, customer or text of the held-out half."""
     ids = {ticket.id for ticket in parts.held_out}
     groups = {ticket.group for ticket in parts.held_out}
     texts = {_start(ticket) for ticket in parts.held_out}
     tickets = {ticket.id: ticket for ticket in (*_rows(suite), *parts.train)}
     return [
-        example
+        ticket
         for ticket in tickets.values()
         if ticket.id not in ids and ticket.group not in groups and _start(ticket) not in texts
-        if (example := _example(ticket)).expected
     ]
 
 
@@ -240,21 +266,29 @@ def _case(example: Example, passages: tuple[Passage, ...], vector: Matrix) -> _C
 
 def _tell_articles(cases: Sequence[_Case]) -> bool:
     """Whether the tickets tell which article is given when."""
-    given = {article for case in cases for article, _ in case.example.expected}
-    return len(cases) >= OFTEN * len(given)
+    return often([{article for article, _ in case.example.expected} for case in cases])
+
+
+def often(answered: Sequence[Collection[str]]) -> bool:
+    """Whether so many questions tell which article answers when."""
+    return len(answered) >= OFTEN * len({article for articles in answered for article in articles})
 
 
 def _article_model(cases: Sequence[_Case], learn: bool) -> tuple[tuple[str, ...], Matrix]:
-    """Multinomial logistic regression, articles × (dimensions + 1); of two right articles each counts half."""
-    rows = [
-        (case.vector, article, 1 / len(answers))
-        for case in cases
-        for answers in [sorted({article for article, _ in case.example.expected})]
-        for article in answers
-    ]
-    names = sorted({article for _, article, _ in rows})
-    if not learn or len(names) < 3:
+    if not learn:
         return (), np.zeros((0, len(cases[0].vector) + 1))
+    return article_model([(case.vector, {article for article, _ in case.example.expected}) for case in cases])
+
+
+def article_model(answered: Sequence[tuple[Matrix, Collection[str]]]) -> tuple[tuple[str, ...], Matrix]:
+    """Which article answers a question, by its vector; no articles where there are fewer than three.
+
+    Multinomial logistic regression, articles × (dimensions + 1); of two right articles each counts half.
+    """
+    rows = [(vector, article, 1 / len(articles)) for vector, articles in answered for article in sorted(articles)]
+    names = {article for _, article, _ in rows}
+    if len(names) < 3:
+        return (), np.zeros((0, len(answered[0][0]) + 1 if answered else 1))
     model = LogisticRegression(C=STRENGTH, max_iter=200, tol=1e-3)
     model.fit(
         np.array([row[0] for row in rows]), [row[1] for row in rows], sample_weight=np.array([row[2] for row in rows])
@@ -290,42 +324,21 @@ def _folds(cases: Sequence[_Case]) -> NDArray[np.int64]:
 # -- what features weigh
 
 
-def _chosen(cases: Sequence[_Case]) -> tuple[Ranking, Found]:
-    """The ranking of all cases, and how those of the other folds do on each; variety is chosen by the latter."""
+def _chosen(cases: Sequence[_Case]) -> tuple[Ranking, list[Ranking], Found]:
+    """The ranking of all cases, that of the other folds for each, and how these do; variety is chosen by the latter."""
     folds = _folds(cases)
     fitted = [fit([case for case, at in zip(cases, folds, strict=True) if at != fold]) for fold in range(FOLDS)]
-    tried = {
-        variety: _found(cases, [replace(fitted[fold], variety=variety) for fold in folds]) for variety in VARIETIES
-    }
+    others = {variety: [replace(fitted[fold], variety=variety) for fold in folds] for variety in VARIETIES}
+    tried = {variety: _found(cases, rankings) for variety, rankings in others.items()}
     best = max(VARIETIES, key=lambda variety: tried[variety].hits)
-    return replace(fit(cases), variety=best), tried[best]
+    return replace(fit(cases), variety=best), others[best], tried[best]
 
 
 def fit(cases: Sequence[_Case]) -> Ranking:
     """The weights under which the right passages of these cases are likeliest; none below zero."""
     start = np.array([DEFAULT.weights[name] for name in FEATURES])
-    seen = [case for case in cases if case.right.any()]
-    if not seen:
-        return DEFAULT
-
-    def loss(weights: Matrix) -> tuple[float, Matrix]:
-        pairs = [_likelihood(case, weights) for case in seen]
-        away = weights - start
-        value = -float(np.mean([pair[0] for pair in pairs])) + NEAR * float(away @ away)
-        gradient: Matrix = -np.mean([pair[1] for pair in pairs], axis=0) + 2 * NEAR * away
-        return value, gradient
-
-    found = minimize(loss, start, jac=True, bounds=[(0, None)] * len(start))
-    return Ranking(dict(zip(FEATURES, map(float, found.x), strict=True)), DEFAULT.variety)
-
-
-def _likelihood(case: _Case, weights: Matrix) -> tuple[float, Matrix]:
-    """The log-likelihood that the passage drawn is a right one, and its gradient."""
-    scores = case.features @ weights
-    odds = np.exp(scores - scores.max())
-    drawn = odds / odds.sum()
-    right = drawn * case.right
-    return float(np.log(right.sum())), (right / right.sum() - drawn) @ case.features
+    found = likeliest([(case.features, case.right) for case in cases], start, near=NEAR, least=0.0)
+    return Ranking(dict(zip(FEATURES, map(float, found), strict=True)), DEFAULT.variety)
 
 
 def _found(cases: Sequence[_Case], rankings: Sequence[Ranking]) -> Found:
@@ -337,11 +350,23 @@ def _first_right(case: _Case, ranking: Ranking) -> tuple[int, int]:
     """The places of the first right passage and of the first of a right article; where there is none, beyond all."""
     articles = [passage.article_id for passage in case.passages]
     expected = {article for article, _ in case.example.expected}
-    scores = case.features @ np.array([ranking.weights[name] for name in FEATURES])
-    places = order(scores.tolist(), articles, ranking.variety)
+    places = _places(case, ranking)
     right = (case.right, [article in expected for article in articles])
     passage, article = (next((at for at, n in enumerate(places) if ok[n]), len(places)) for ok in right)
     return passage, article
+
+
+def _places(case: _Case, ranking: Ranking) -> tuple[int, ...]:
+    scores = case.features @ np.array([ranking.weights[name] for name in FEATURES])
+    return order(scores.tolist(), [passage.article_id for passage in case.passages], ranking.variety)
+
+
+def _in_order(cases: Sequence[_Case], rankings: Sequence[Ranking]) -> dict[str, tuple[Passage, ...]]:
+    """The best passages of each case, as its ranking orders them."""
+    return {
+        case.example.id: tuple(case.passages[place] for place in _places(case, ranking)[:KEPT])
+        for case, ranking in zip(cases, rankings, strict=True)
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.models.ranker import UNLIKELY, likely_articles
 from infra.models.untrained import NotTrained
 from processors.groundedness.features import Before
 
@@ -31,19 +34,56 @@ class Precedent:
 
 
 @dataclass(frozen=True)
+class Given:
+    """Which articles answer which questions, as far as the labelled ones tell: a regression on a question's vector."""
+
+    articles: tuple[str, ...] = ()  # none where they do not tell
+    weights: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 1)))  # articles × (dimensions + 1)
+
+    def likely(self, question: Vector, article: str) -> float:
+        """The log of the probability that the article answers; 0 where nothing was learned."""
+        if not self.articles:
+            return 0.0
+        return likely_articles(self.articles, self.weights, question.astype(np.float64)).get(article, UNLIKELY)
+
+
+@dataclass(frozen=True)
 class Precedents:
     """Labelled questions as unit vectors, n × dimensions, each with what answers it."""
 
     vectors: Vector
     answered: tuple[frozenset[Key], ...]
+    given: Given = Given()
+
+    @cached_property
+    def _of_section(self) -> Mapping[Key, list[int]]:
+        """The places of the questions that a section, or any of an article (None), answered."""
+        found: dict[Key, list[int]] = defaultdict(list)
+        for place, keys in enumerate(self.answered):
+            for key in keys:
+                found[key].append(place)
+        return found
+
+    @cached_property
+    def _of_article(self) -> Mapping[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for (article, _), places in self._of_section.items():
+            found[article] += places
+        return found
+
+    @cached_property
+    def _of_nothing(self) -> NDArray[np.bool_]:
+        return np.array([not keys for keys in self.answered], bool)
 
     def before(self, question: Vector, cited: Key, apart: NDArray[np.bool_] | None = None) -> Before:
         """How questions like this one were answered, beside the section cited. `apart` are not looked at."""
         cosines = self.vectors @ question if len(self.answered) else np.zeros(0, np.float32)
         known = np.ones(len(cosines), bool) if apart is None else ~apart
-        by_section = np.array([bool({cited, (cited[0], None)} & keys) for keys in self.answered], bool)
-        by_article = np.array([any(cited[0] == article for article, _ in keys) for keys in self.answered], bool)
-        by_none = np.array([not keys for keys in self.answered], bool)
+        by_section, by_article = np.zeros(len(cosines), bool), np.zeros(len(cosines), bool)
+        by_section[self._of_section.get(cited, [])] = True
+        by_section[self._of_section.get((cited[0], None), [])] = True
+        by_article[self._of_article.get(cited[0], [])] = True
+        by_none = self._of_nothing
         nearest = np.argsort(np.where(known, -cosines, np.inf), kind="stable")[: min(NEAREST, int(known.sum()))]
         weights = np.exp(SHARPNESS * (cosines[nearest] - cosines[nearest[:1]]))
         own = _nearest(cosines, known & by_section)
@@ -54,6 +94,7 @@ class Precedents:
             vote=_share(weights, by_section[nearest]),
             vote_article=_share(weights, by_article[nearest]),
             vote_none=_share(weights, by_none[nearest]),
+            likely=self.given.likely(question, cited[0]),
         )
 
     def save(self, directory: Path) -> str:
@@ -62,7 +103,13 @@ class Precedents:
         part = directory / f"{FILE}.part"
         answered = np.array([json.dumps(sorted(map(list, keys), key=str)) for keys in self.answered], np.str_)
         with part.open("wb") as file:
-            np.savez_compressed(file, vectors=self.vectors.astype(np.float16), answered=answered)
+            np.savez_compressed(
+                file,
+                vectors=self.vectors.astype(np.float16),
+                answered=answered,
+                articles=np.array(self.given.articles, np.str_),
+                weights=self.given.weights.astype(np.float32),
+            )
         digest = hashlib.sha256(part.read_bytes()).hexdigest()
         part.replace(directory / FILE)
         return digest
@@ -103,6 +150,7 @@ def read(directory: Path, digest: str) -> Precedents:
             rows = [
                 frozenset((str(article), section) for article, section in json.loads(row)) for row in arrays["answered"]
             ]
-            return Precedents(arrays["vectors"].astype(np.float32), tuple(rows))
+            given = Given(tuple(map(str, arrays["articles"])), arrays["weights"].astype(np.float64))
+            return Precedents(arrays["vectors"].astype(np.float32), tuple(rows), given)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotTrained(f"{path} cannot be read ({error}): run `sluice train gate SUITE` again") from None

@@ -20,7 +20,7 @@ from infra.models.precedents import NONE, Key, Precedents
 from infra.models.precedents import read as read_precedents
 from infra.models.untrained import NotTrained
 from processors.errors import SluiceError
-from processors.groundedness.features import NAMES, Asked, Before, Near, Subject, features
+from processors.groundedness.features import FITS, NAMES, Asked, Before, Near, Subject, features, fits
 from processors.groundedness.text import content, plain, units_of
 from processors.groundedness.vetoes import RECORD, Aligned, align, record_vetoes, vetoes
 from processors.ports import Embedder, Source
@@ -34,6 +34,7 @@ READ = 2_000  # characters; more than MiniLM's 256 tokens
 REMEMBERED = 4_096  # texts whose vectors are kept, 1.5 kB each
 
 Vector = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Render = Callable[[Source], Collection[str]]  # the texts that the templates make of a record
 
 
@@ -66,6 +67,7 @@ class Trained(_Part):
     intercept: float
     calibration: tuple[float, float]  # of `calibrated`
     idf: dict[str, float]
+    choice: tuple[float, ...] = ()  # weights of `FITS`, by which the sections found are compared; empty: they are not
     records: dict[str, OnRecord] = Field(default_factory=dict)  # by kind; a kind without is never told by itself
     precedents: str = ""  # SHA-256 of the file of labelled questions beside it, hex; empty: there are none
     embedder: str
@@ -109,7 +111,8 @@ def read(directory: Path) -> tuple[Trained, str]:
     except ValidationError:
         raise NotTrained(f"{path} is damaged: run `sluice train gate SUITE` again") from None
     sizes = {len(trained.mean), len(trained.scale), len(trained.weights), len(NAMES)}
-    if trained.names != NAMES or len(sizes) != 1 or not all(trained.scale):
+    fitting = len(sizes) == 1 and len(trained.choice) in (0, len(FITS))
+    if trained.names != NAMES or not fitting or not all(trained.scale):
         raise NotTrained(f"{path} is of another version: run `sluice train gate SUITE` again")
     return trained, hashlib.sha256(data).hexdigest()
 
@@ -209,20 +212,20 @@ class Needed:
     help_centre_tokens: frozenset[str]
 
 
-def needed(question: str, cited: Iterable[Cited]) -> Needed:
-    """What `measure` will look up."""
+def needed(question: str, cited: Iterable[Cited], sources: Iterable[Source]) -> Needed:
+    """What `measure` and `fits_of` will look up."""
     own, own_tokens = {asked_of(question), *parts_of(question)}, {asked_of(question)}
-    sections: set[str] = set()
-    headings: set[str] = set()
     for one in cited:
         own.add(one.answer)
         own_tokens |= {one.answer} if one.aligned.exact else {one.answer, one.aligned.said, one.aligned.span}
-        sections.add(one.section.whole)
-        headings.add(one.section.heading)
-    return Needed(frozenset(own), frozenset(own_tokens), frozenset(sections | headings), frozenset(sections))
+    sections = [section_of(source) for source in sources if not is_record(source)]
+    texts, headings = {section.whole for section in sections}, {section.heading for section in sections}
+    return Needed(frozenset(own), frozenset(own_tokens), frozenset(texts | headings), frozenset(texts))
 
 
-def measure(question: str, one: Cited, vectors: Vectors, idf: Mapping[str, float], before: Before) -> tuple[float, ...]:
+def measure(
+    question: str, one: Cited, vectors: Vectors, idf: Mapping[str, float], before: Before, share: float = 0.0
+) -> tuple[float, ...]:
     """The feature vector of one cited sentence, in the order of `NAMES`."""
     asked = Asked(
         question=plain(question),
@@ -230,8 +233,29 @@ def measure(question: str, one: Cited, vectors: Vectors, idf: Mapping[str, float
         near_answer=_near(question, one.answer, vectors),
         cited=_subject(question, one.section, vectors),
         before=before,
+        share=share,
     )
     return features(one.aligned, asked, _token_precision(one.aligned, vectors.tokens), idf)
+
+
+def fits_of(
+    question: str, source: Source, vectors: Vectors, idf: Mapping[str, float], before: Before
+) -> tuple[float, ...]:
+    """How well a section fits the question, in the order of `FITS`."""
+    return fits(plain(question), _subject(question, section_of(source), vectors), before, idf)
+
+
+def shares(found: Sequence[Sequence[float]] | Doubles, choice: Sequence[float] | Doubles) -> Doubles:
+    """The log of the probability that each of the sections answers, if one of them does: a softmax over weighted fits.
+
+    Zeros where no weights were learned.
+    """
+    if not (len(choice) and len(found)):
+        return np.zeros(len(found))
+    scores = np.asarray(found, np.float64) @ np.asarray(choice)
+    away = scores - scores.max()
+    told: Doubles = away - np.log(np.exp(away).sum())
+    return told
 
 
 def _subject(question: str, section: Section, vectors: Vectors) -> Subject:
@@ -271,6 +295,14 @@ def _mean_of_best(cosines: Vector) -> float:
 
 
 # -- the verifier
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A section among those found for a question."""
+
+    before: Before
+    share: float
 
 
 def _no_templates(source: Source) -> Collection[str]:
@@ -332,20 +364,32 @@ class LocalVerifier:
     ) -> tuple[SentenceCheck, ...]:
         loop = asyncio.get_running_loop()
         cited = await loop.run_in_executor(self._executor, lay_out, sentences, sources)
-        vectors = await self._vectors(question, [one for one in cited if one and not one.vetoes])
+        vectors = await self._vectors(question, [one for one in cited if one and not one.vetoes], sources)
         records = {source.article_id: source for source in sources if is_record(source)}
 
         def check() -> tuple[SentenceCheck, ...]:
             pairs = zip(sentences, cited, strict=True)
             with self._blas.limit(limits=1):
-                return tuple(self._check(question, sentence, one, records, vectors) for sentence, one in pairs)
+                measured = any(one and not one.vetoes for one in cited)
+                found = self._compared(question, sources, vectors) if measured else {}
+                return tuple(self._check(question, sentence, one, records, vectors, found) for sentence, one in pairs)
 
         return await loop.run_in_executor(self._executor, check)
 
-    async def _vectors(self, question: str, cited: Sequence[Cited]) -> Vectors:
+    def _compared(self, question: str, sources: Sequence[Source], vectors: Vectors) -> Mapping[Key, _Found]:
+        """Each section found beside the others."""
+        sections = {(source.article_id, source.section_id): source for source in sources if not is_record(source)}
+        asked = vectors.whole[asked_of(question)]
+        before = [self._precedents.before(asked, key) for key in sections]
+        idf = self._trained.idf
+        fitting = [fits_of(question, s, vectors, idf, b) for s, b in zip(sections.values(), before, strict=True)]
+        told = map(float, shares(fitting, self._trained.choice))
+        return {key: _Found(b, share) for key, b, share in zip(sections, before, told, strict=True)}
+
+    async def _vectors(self, question: str, cited: Sequence[Cited], sources: Sequence[Source]) -> Vectors:
         if not cited:  # records, or nothing to measure
             return Vectors(await embed(self._embedder, [asked_of(question)]), {})
-        texts = needed(question, cited)
+        texts = needed(question, cited, sources)
         whole = await embed(self._embedder, sorted(texts.own | texts.help_centre))
         tokens = await embed_tokens(self._embedder, sorted(texts.own_tokens | texts.help_centre_tokens))
         return Vectors(whole, tokens)
@@ -357,6 +401,7 @@ class LocalVerifier:
         one: Cited | None,
         records: Mapping[str, Source],
         vectors: Vectors,
+        found: Mapping[Key, _Found],
     ) -> SentenceCheck:
         if sentence.citation is None:
             return _no(sentence, "no-citation")
@@ -369,8 +414,8 @@ class LocalVerifier:
             return _no(sentence, "unknown-source")
         if one.vetoes:
             return _no(sentence, *one.vetoes)
-        before = self._precedents.before(vectors.whole[asked_of(question)], one.key)
-        values = measure(question, one, vectors, self._trained.idf, before)
+        beside = found[one.key]
+        values = measure(question, one, vectors, self._trained.idf, beside.before, beside.share)
         return self._scored(sentence, self._trained.probability(values))
 
     def _off_question(self, record: Source, question: Vector) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
 """What the trained part sees of a sentence: how well its quote supports it, and whether it is about the question.
 
 Support alone is not enough: an off-topic sentence copied from the wrong section is supported word by word. So the
-second half of the vector compares the question with what the reply quotes and with the section it quotes. How far the
-section leads the other sections found is left out on purpose: an answerer takes the best, so the lead says little of
-whether even the best one answers (AUROC of the shop's chosen answers .78 with it, .88 without). What answered labelled
-questions like this one tells more the worse the wording tells it: AUROC of chosen answers .55 without and .68 with it
-on the thunderbird forum (200 tickets), .83 with and without it on the shop (334).
+second half of the vector compares the question with what the reply quotes and with the section it quotes. What answered
+labelled questions like this one tells more the worse the wording tells it: AUROC of chosen answers .55 without and .68
+with it on the thunderbird forum (200 tickets), .83 with and without it on the shop (334).
+
+The sections found are compared with each other by one number, "section-share": how likely it is that this one answers,
+if one of them does. It is learned on its own, over `FITS`, as a choice among them. How far a section leads them by
+each cosine is left out on purpose: an answerer takes the best, so such a lead says little of whether even the best one
+answers (AUROC of the shop's chosen answers .78 with it, .88 without).
 """
 
 import math
@@ -34,7 +37,10 @@ BEFORE = (
     "vote",
     "vote-article",
     "vote-none",
+    "likely",
 )
+
+FITS = (*ABOUT, *BEFORE)  # what a section is chosen by
 
 NAMES: tuple[str, ...] = (
     # support of the sentence by the span it quotes
@@ -67,6 +73,8 @@ NAMES: tuple[str, ...] = (
     *(f"section-{name}" for name in ABOUT),
     # what answered questions like it before
     *(f"before-{name}" for name in BEFORE),
+    # the section among those found
+    "section-share",
 )
 
 
@@ -100,6 +108,7 @@ class Before:
     vote: float = 0.0  # weight among the nearest, of those that the cited section answered
     vote_article: float = 0.0  # and its article
     vote_none: float = 0.0  # and nothing
+    likely: float = 0.0  # log of the probability that the article answers such a question; 0 where that is not learned
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,12 @@ class Asked:
     near_answer: Near
     cited: Subject
     before: Before = Before()
+    share: float = 0.0  # log of the probability that the section answers, if one of those found does
+
+
+def fits(question: str, subject: Subject, before: Before, idf: Mapping[str, float]) -> tuple[float, ...]:
+    """How well a section fits a question, plain: one value per name in `FITS`."""
+    return (*_about(subject, content(question), idf), *astuple(before))
 
 
 def features(aligned: Aligned, asked: Asked, token_precision: float, idf: Mapping[str, float]) -> tuple[float, ...]:
@@ -219,8 +234,8 @@ def _relevance(asked: Asked, idf: Mapping[str, float]) -> tuple[float, ...]:
         _share(stems, content(asked.answer), idf) if stems else 0.0,
         _asked_kind_told(asked.question.lower(), quantities(asked.answer)),
         math.log1p(len(words(asked.question))),
-        *_about(asked.cited, stems, idf),
-        *astuple(asked.before),
+        *fits(asked.question, asked.cited, asked.before, idf),
+        asked.share,
     )
 
 

@@ -12,7 +12,7 @@ from infra.models.untrained import NotTrained
 from infra.models.verifier import FILE, LocalVerifier, OnRecord, Trained, calibrated
 from infra.scripted.verifier import ScriptedVerifier
 from processors.errors import DependencyDown
-from processors.groundedness.features import NAMES
+from processors.groundedness.features import FITS, NAMES
 from processors.ports import Embedder, Source, Verifier
 from processors.templates import texts_of
 from schemas.gate import SentenceCheck
@@ -98,6 +98,18 @@ async def test_a_copy_that_is_off_the_question_is_below_the_floor() -> None:
     (check,) = await local().verify("Where do I enter a gift card code?", [GOOD], [SOURCE])
     assert (check.supported, check.vetoes) == (False, ())
     assert 0.0 < check.score < 0.92
+
+
+async def test_a_section_scores_less_beside_one_that_fits_better() -> None:
+    by_share = tuple(2.0 if name == "section-share" else 0.0 for name in NAMES)
+    by_words = tuple(5.0 if name == "asked-in-text" else 0.0 for name in FITS)
+    verifier = local(weights=by_share, intercept=3.0, choice=by_words)
+    worse = Source("gifts", "cards", "A gift card never expires.", "Gifts: Cards")
+    better = Source("delivery", "days", f"{TEXT} {QUESTION}", "Delivery: How many days")
+    scores = [
+        (await verifier.verify(QUESTION, [GOOD], found))[0].score for found in ([SOURCE, worse], [SOURCE, better])
+    ]
+    assert scores[0] > scores[1]
 
 
 async def test_a_changed_number_is_vetoed() -> None:
@@ -192,6 +204,7 @@ def test_trained_parts_are_read_back_with_their_hash_in_the_name(tmp_path: Path)
         (None, "is missing"),
         ("{}", "is damaged"),
         (trained(names=NAMES[1:]).model_dump_json(), "is of another version"),
+        (trained(choice=(1.0,)).model_dump_json(), "is of another version"),
         (trained(weights=(1.0,)).model_dump_json(), "is of another version"),
         (trained(embedder="local/other").model_dump_json(), "was trained with local/other"),
     ],

@@ -1,11 +1,13 @@
 """What answered the labelled questions most like this one: a section, any of an article, or nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from infra.models.precedents import FILE, NONE, Precedent, Precedents, precedents_of, read
+from infra.models.precedents import FILE, NONE, Given, Precedent, Precedents, precedents_of, read
+from infra.models.ranker import UNLIKELY
 from infra.models.untrained import NotTrained
 from processors.groundedness.features import Before
 
@@ -57,6 +59,16 @@ def test_what_is_set_apart_is_not_looked_at() -> None:
 
 def test_without_labelled_questions_nothing_is_said() -> None:
     assert NONE.before(np.array(EAST, np.float32), RETURNS) == Before()
+
+
+def test_an_article_that_such_questions_get_is_likelier_and_one_never_given_unlikely(tmp_path: Path) -> None:
+    given = Given(("gifts", "returns"), np.array([[0.0, 4.0, 0.0], [4.0, 0.0, 0.0]]))
+    learned = replace(some(), given=given)
+    again = read(tmp_path, learned.save(tmp_path))
+    question = np.array(EAST, np.float32)
+    likely = [again.before(question, (article, None)).likely for article in ("returns", "gifts", "else")]
+    assert likely[0] > likely[1] > likely[2] == UNLIKELY
+    assert some().before(question, RETURNS).likely == 0.0
 
 
 def test_they_are_read_as_they_were_written_and_only_by_their_own_verifier(tmp_path: Path) -> None:
