@@ -10,10 +10,11 @@ from processors.policy import Policy, RuleHit, amount_rule, hard_rule
 from processors.ports import Source, SwitchView, Verifier
 from processors.reply_window import within_window
 from processors.selective import Assessment, Certified
+from processors.sentences import stems
 from processors.tampered import instructs, leads_out
 from schemas.control import SwitchState
 from schemas.gate import Decision, Disposition, ReplyApproved, SentenceCheck, SourceUsed, TicketEscalated
-from schemas.ingress import Proof
+from schemas.ingress import Proof, TicketReceived
 from schemas.resolution import Citation, Draft, ReplyDrafted, Sentence
 from schemas.retrieval import Evidence, Fact, Passage
 from schemas.router import Band
@@ -21,6 +22,7 @@ from schemas.router import Band
 RECORD = "crm:"  # how the citation of a customer's record begins
 QUOTED = 280  # characters of the ticket in a summary
 REMEMBERED = 600  # characters of earlier tickets in it
+FOREIGN = 0.25  # share of a short text's words up to which those that the source does not use tell no other language
 
 
 async def judge(drafted: ReplyDrafted, *, verifier: Verifier) -> tuple[SentenceCheck, ...]:
@@ -401,13 +403,22 @@ def _same_language(case: Case) -> bool:
     """Whether the ticket is in the language of every passage cited; templates of records are English.
 
     A few words do not tell their language. They count as the help centre's where the classifier, which was trained in
-    it, is sure of the topic.
+    it, is sure of the topic, or where the passages cited use these very words.
     """
     language = case.drafted.ticket.language
     if language is None:
-        return case.drafted.route.confidence >= case.sure
+        return case.drafted.route.confidence >= case.sure or _in_words_of(case.cited, case.drafted.ticket)
     answered = {_primary(passage.language) for passage in case.cited} or {"en"}
     return answered == {_primary(language)}
+
+
+def _in_words_of(passages: Iterable[Passage], ticket: TicketReceived) -> bool:
+    """Whether hardly a content word of the ticket is missing in the passages; stems are of ASCII letters only."""
+    text = f"{ticket.subject}\n{ticket.body}"
+    asked = stems(text)
+    told = stems("\n".join(f"{passage.title}\n{passage.heading}\n{passage.text}" for passage in passages))
+    known = not any(sign.isalpha() and not sign.isascii() for sign in text)
+    return known and bool(asked) and len(asked - told) <= FOREIGN * len(asked)
 
 
 def _primary(language: str) -> str:

@@ -154,6 +154,24 @@ def test_a_few_words_are_read_in_the_help_centres_language_where_the_router_is_s
     assert decided(with_part("ticket", language=None)).disposition is Disposition.AUTO
 
 
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        ("Express delivery days?", True),
+        ("How many days does express delivery take?", True),
+        ("Wie lange braucht express delivery?", False),
+        ("Скажите: express delivery?", False),
+        ("Is it?", False),
+    ],
+)
+def test_a_few_words_that_the_source_uses_are_in_its_language(body: str, sent: bool) -> None:
+    ticket = DRAFTED.ticket.model_copy(update={"subject": "", "body": body, "language": None})
+    passage = PASSAGE.model_copy(update={"text": "Express delivery takes 1 to 2 working days."})
+    drafted = DRAFTED.model_copy(update={"ticket": ticket, "route": UNSURE})
+    decision = decided(drafted.model_copy(update={"evidence": Evidence(passages=(passage,), best_score=0.7)}))
+    assert decision.rule == ("all-clear" if sent else "other-language")
+
+
 def test_a_supported_answer_to_a_plain_question_is_sent() -> None:
     decision = decided(DRAFTED)
     assert (decision.disposition, decision.rule) == (Disposition.AUTO, "all-clear")
@@ -222,7 +240,7 @@ ROWS: list[tuple[str, ReplyDrafted]] = [
     ("conflicting-sources", with_part("evidence", conflicts=("delivery#standard and faq#x disagree: 3 days, 4 days",))),
     ("conflicting-sources", with_part("evidence", conflicts=("two sections disagree",))),
     ("other-language", with_part("ticket", language="de")),
-    ("other-language", with_part("ticket", language=None).model_copy(update={"route": UNSURE})),
+    ("other-language", with_part("ticket", language=None, body="Wann denn?").model_copy(update={"route": UNSURE})),
     ("unsure-topic", with_sentence(OF_ORDER, facts=(ORDER,)).model_copy(update={"route": UNSURE})),
 ]
 
