@@ -21,6 +21,7 @@ from processors.groundedness.text import content, plain, units_of
 from processors.ports import Embedder, Model, Prompt, Source
 from processors.resolution import DraftReply, DraftRequest, ShownPassage
 from schemas.resolution import Citation, Sentence
+from schemas.router import Band
 
 TICKETS = 400  # labelled tickets at most, out-of-scope ones included
 FOUND = 8  # sections a question is answered from, as retrieval gives by default
@@ -101,10 +102,15 @@ class Library:
 
 
 def sample(tickets: Sequence[LabelledTicket], library: Library) -> tuple[LabelledTicket, ...]:
-    """Labelled tickets in an order that no list order biases: those with an answer, and those out of scope."""
+    """Labelled tickets in an order that no list order biases: those with an answer, and those that nothing answers.
+
+    Those are labelled out of scope; where a suite has no such label, they are a person's and name no source.
+    """
     shuffled = sorted(tickets, key=lambda ticket: sha256(ticket.id.encode()).digest())
     answered = [ticket for ticket in shuffled if library.expected(ticket)]
-    nothing = [ticket for ticket in shuffled if ticket.out_of_scope and not ticket.expected_sources]
+    sourceless = [ticket for ticket in shuffled if not ticket.expected_sources]
+    nothing = [ticket for ticket in sourceless if ticket.out_of_scope]
+    nothing = nothing or [ticket for ticket in sourceless if ticket.expected_band in (Band.SUGGEST, Band.ESCALATE)]
     unanswerable = nothing[: TICKETS // 5]
     return (*unanswerable, *answered[: TICKETS - len(unanswerable)])
 
