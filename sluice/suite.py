@@ -87,20 +87,22 @@ async def prepare(suite: Suite, settings: Settings, embedder: Remembered, say: S
         directory.mkdir(parents=True, exist_ok=True)
         mark.unlink(missing_ok=True)
         say(f"training on {len(parted.train)} tickets of {suite.name} ({parted.rule}); the others are held out")
-        predicted = await _trained(suite, directory, embedder, say)
+        predicted, stopped = await _trained(suite, directory, embedder, say)
         if suite.policy is None and suite.name not in OWN_POLICY:
             from evals.train.policy import policy_for
 
             base = POLICY.read_text(encoding="utf-8")
-            (directory / "policy.toml").write_text(policy_for(suite, predicted, base))
+            (directory / "policy.toml").write_text(policy_for(suite, predicted, base, stopped))
         mark.write_text(json.dumps(wanted))
     learned = directory / "policy.toml"
     policy = suite.policy or (learned if learned.is_file() else POLICY)
     return Prepared(directory, policy, f"{len(parted.train)} tickets of {suite.name}: {parted.rule}")
 
 
-async def _trained(suite: Suite, directory: Path, embedder: Remembered, say: Say) -> Mapping[str, str]:
-    """Train all parts; the intents that the router names, by ticket."""
+async def _trained(
+    suite: Suite, directory: Path, embedder: Remembered, say: Say
+) -> tuple[Mapping[str, str], Collection[str]]:
+    """Train all parts; the intents that the router names, by ticket, and the questions that the verifier stops."""
     from evals.train.gate import train_gate
     from evals.train.retrieval import train_retrieval
     from evals.train.router import train_router
@@ -110,7 +112,7 @@ async def _trained(suite: Suite, directory: Path, embedder: Remembered, say: Say
         return asyncio.run(train_router(suite, directory, embedder, progress=say, on=today)).predicted
 
     if not suite.articles:
-        return await asyncio.to_thread(router)
+        return await asyncio.to_thread(router), ()
 
     def answers() -> None:
         try:
@@ -120,8 +122,14 @@ async def _trained(suite: Suite, directory: Path, embedder: Remembered, say: Say
             found = {}
         train_gate(suite, directory, embedder, progress=say, found=found)
 
+<<<<<<< Updated upstream
     predicted, _ = await asyncio.gather(asyncio.to_thread(router), asyncio.to_thread(answers))
     return predicted
+=======
+    gate = asyncio.to_thread(train_gate, suite, directory, embedder, progress=say)
+    predicted, report, _ = await asyncio.gather(asyncio.to_thread(router), gate, asyncio.to_thread(retrieval))
+    return predicted, report.stopped
+>>>>>>> Stashed changes
 
 
 def _digest(suite: Suite, parted: Halves) -> str:

@@ -68,7 +68,7 @@ def gate(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
         report = train_gate(open_suite(suite), _folder(out or settings.artefacts), embedder, progress=stderr.print)
     except ValueError as error:
         fail(str(error), USAGE)
-    _show(report, vars(report), as_json)
+    _show(report, report.summary(), as_json)
 
 
 @app.command()
@@ -96,8 +96,9 @@ def retrieval(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> Non
 def policy(suite: SuiteName) -> None:
     """Propose a policy from the bands of the training half: what was mostly safe to answer, with the counts.
 
-    The topics are those that a router trained on the suite names, as the policy will meet them; it is trained for this,
-    cross-validated, and not kept. The records a topic may draw on are the kinds that the suite's customers have.
+    The topics are those that a router trained on the suite names, as the policy will meet them, and what counts is what
+    a verifier trained on it lets pass; both are trained for this, cross-validated, and not kept. The records a topic
+    may draw on are the kinds that the suite's customers have.
 
     Examples:
 
@@ -110,9 +111,11 @@ def policy(suite: SuiteName) -> None:
     with TemporaryDirectory(prefix="sluice-router-") as folder:
         try:
             report = run(train_router(opened, Path(folder), embedder, progress=stderr.print, on=today))
+            checked = train_gate(opened, Path(folder), embedder, progress=stderr.print) if opened.articles else None
         except ValueError as error:
             fail(str(error), USAGE)
-    proposed = policy_for(opened, report.predicted, POLICY.read_text(encoding="utf-8"))
+    stopped = checked.stopped if checked else ()
+    proposed = policy_for(opened, report.predicted, POLICY.read_text(encoding="utf-8"), stopped)
     console.print(proposed, markup=False, highlight=False, soft_wrap=True)
 
 

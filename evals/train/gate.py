@@ -103,6 +103,11 @@ class GateReport:
     caught: tuple[Caught, ...]
     calibrated_on: str
     digest: str  # SHA-256 of the written file
+    stopped: frozenset[str] = frozenset()  # the questions whose chosen answer does not pass
+
+    def summary(self) -> dict[str, object]:
+        """All figures; nothing that customers wrote."""
+        return {name: value for name, value in asdict(self).items() if name != "stopped"}
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -505,6 +510,11 @@ def _report(
         caught=_caught(examples, rows, fitted, float(np.quantile(good, STOPPED))),
         calibrated_on=fitted.calibrated_on,
         digest="",
+        stopped=frozenset(
+            example.question
+            for example, score in zip(examples, worst, strict=True)
+            if example.kind == "chosen" and score < FLOOR
+        ),
     )
 
 
@@ -575,7 +585,7 @@ def _write(  # noqa: PLR0913 - all that was learned
         records=records.parts,
         precedents=precedents.save(out_dir),
         embedder=embedder.name,
-        provenance={**asdict(report), "scikit-learn": sklearn.__version__},
+        provenance={**report.summary(), "scikit-learn": sklearn.__version__},
     )
     data = trained.model_dump_json(indent=1).encode()
     out_dir.mkdir(parents=True, exist_ok=True)

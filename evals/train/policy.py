@@ -3,7 +3,8 @@
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from evals.dataset import OUT_OF_SCOPE, LabelledTicket, Suite, halves
@@ -15,6 +16,8 @@ ENOUGH = 6  # labelled tickets needed to say anything of an intent
 MOSTLY_AUTO = 0.6  # share of auto labels from which an intent may be answered automatically
 MOSTLY_ESCALATE = 0.6
 MAY_HARM = 0.1  # share of tickets whose automatic answer would do harm, up to which an intent may be auto
+FEW = 20  # tickets in all below which they say nothing of an intent that has too few of its own
+ALL_AUTO = 0.8  # share of auto labels in all from which such an intent may be auto
 CLAIM = re.compile(
     r"refund|return|compens|reimburs|damage|missing|chargeback|dispute"
 )  # names of topics about money back
@@ -22,14 +25,21 @@ NO_RECORDS: Mapping[str, RecordKind] = {}
 TABLE = r"(?ms)^\[{}\][^\n]*\n.*?(?=^\[|\Z)"
 
 
-def policy_for(suite: Suite, predicted: Mapping[str, str], base: str) -> str:
-    """The policy proposed for a suite by its training half, as its router sees it (`RouterReport.predicted`).
+def policy_for(suite: Suite, predicted: Mapping[str, str], base: str, stopped: Collection[str] = ()) -> str:
+    """The policy proposed for a suite by its training half, as its router (`RouterReport.predicted`) and its verifier
+    (`GateReport.stopped`) see it.
 
     Raises:
         PolicyError: `base` is no valid policy.
     """
-    records = kinds_of(suite.customers)
-    return propose_policy(halves(suite).train, base, predicted=predicted, kinds=fact_kinds(suite), records=records)
+    return propose_policy(
+        halves(suite).train,
+        base,
+        predicted=predicted,
+        kinds=fact_kinds(suite),
+        records=kinds_of(suite.customers),
+        stopped=stopped,
+    )
 
 
 def propose_policy(
@@ -39,35 +49,40 @@ def propose_policy(
     predicted: Mapping[str, str] | None = None,
     kinds: Sequence[FactKind] = (),
     records: Mapping[str, RecordKind] = NO_RECORDS,
+    stopped: Collection[str] = (),
 ) -> str:
     """A policy file for a suite without one: `base` with its topics learned from the labelled bands of `tickets`.
 
     `predicted` are the intents that a classifier names (`RouterReport.predicted`): the policy will meet those, not the
     labels. Tickets without either are left out. `kinds` are the records that the suite's customers have, `records`
-    those that Sluice does not know by itself, for topics that only they answer. The hard rules stay as they are. Where
-    the wording does not tell the band, as on forums, few topics become auto: the shares are written beside each line.
+    those that Sluice does not know by itself, for topics that only they answer. `stopped` are the questions that the
+    verifier keeps from being answered, whatever the policy says: an intent is judged by the others, and so is, where
+    the others are many and nearly all auto, one with too few of its own. The hard rules stay as they are. Where neither
+    the wording nor the verifier tells the band, as on forums, few topics become auto: the shares are written beside
+    each line.
 
     Raises:
         PolicyError: `base` is no valid policy.
     """
     Policy.parse(base)
-    bands: defaultdict[str, Counter[Band]] = defaultdict(Counter)
-    forbidden: Counter[str] = Counter()
+    found: defaultdict[str, list[LabelledTicket]] = defaultdict(list)
     for ticket in tickets:
         intent = (predicted or {}).get(ticket.id) or ticket.intent_label
         if intent and ticket.expected_band:
-            bands[intent][ticket.expected_band] += 1
-            forbidden[intent] += ticket.must_not_auto
-    lines = [_line(intent, bands[intent], forbidden[intent]) for intent in sorted(bands)]
-    total = sum((count for count in bands.values()), Counter[Band]())
-    intents = f"[intents]  # learned from {total.total()} labelled tickets: {_shares(total)}\n" + "\n".join(lines)
-    added = {kind: record for kind, record in records.items() if record.intent in bands}
-    facts = _facts(sorted(bands), kinds, added)
+            found[intent].append(ticket)
+    total = _Labels.of([ticket for rows in found.values() for ticket in rows], stopped)
+    if stopped:
+        for intent in {ticket.intent_label for ticket in tickets if ticket.intent_label} - set(found):  # may come yet
+            found[intent] = [ticket for ticket in tickets if ticket.intent_label == intent and ticket.expected_band]
+    lines = [_line(intent, _Labels.of(found[intent], stopped), total if stopped else None) for intent in sorted(found)]
+    intents = f"[intents]  # learned from {total.bands.total()} labelled tickets: {total}\n" + "\n".join(lines)
+    added = {kind: record for kind, record in records.items() if record.intent in found}
+    facts = _facts(sorted(found), kinds, added)
     filed = "[hard_rules.intents]\n" + "\n".join(
-        f'{rule} = "{intent}"' for rule, intent in Policy.parse(base).hard_rules.intents.items() if intent in bands
+        f'{rule} = "{intent}"' for rule, intent in Policy.parse(base).hard_rules.intents.items() if intent in found
     )
     text = _replaced(_replaced(_replaced(base, "intents", intents), "facts", facts), r"hard_rules\.intents", filed)
-    claims = [intent for intent in sorted(bands) if CLAIM.search(intent)]
+    claims = [intent for intent in sorted(found) if CLAIM.search(intent)]
     text = re.sub(r"(?m)^amount_intents = .*$", f"amount_intents = {_strings(claims)}  # by their names", text)
     text = text.replace("This file fits the demo shop;", "Its topics are proposed from labelled tickets;")
     Policy.parse(text)
@@ -105,14 +120,45 @@ def _values(records: object) -> list[Any]:
     return list(records.values()) if isinstance(records, dict) else list(records) if isinstance(records, list) else []
 
 
-def _line(intent: str, count: Counter[Band], forbidden: int) -> str:
-    auto, escalate = (count[band] / count.total() for band in (Band.AUTO, Band.ESCALATE))
-    band = Band.SUGGEST
-    if intent == OUT_OF_SCOPE or (count.total() >= ENOUGH and escalate >= MOSTLY_ESCALATE):
+@dataclass(frozen=True)
+class _Labels:
+    """The labels of some tickets."""
+
+    bands: Counter[Band]
+    passed: Counter[Band]  # of those that the verifier does not stop
+    harmful: int  # of those, how many must not be answered by themselves
+
+    @classmethod
+    def of(cls, tickets: Sequence[LabelledTicket], stopped: Collection[str]) -> "_Labels":
+        passed = [ticket for ticket in tickets if ticket.text not in stopped]
+        return cls(
+            bands=Counter(ticket.expected_band for ticket in tickets if ticket.expected_band),
+            passed=Counter(ticket.expected_band for ticket in passed if ticket.expected_band),
+            harmful=sum(ticket.must_not_auto for ticket in passed),
+        )
+
+    def auto(self, enough: int, least: float) -> bool:
+        """Whether those that pass are enough, mostly auto, and hardly ever harmful."""
+        n = self.passed.total()
+        return n >= enough and self.passed[Band.AUTO] >= least * n and self.harmful <= MAY_HARM * n
+
+    def __str__(self) -> str:
+        told = _shares(self.bands)
+        return told if self.passed == self.bands else f"{told}; past the verifier {_shares(self.passed)}"
+
+
+def _line(intent: str, own: _Labels, total: _Labels | None) -> str:
+    """`total` are the labels of all intents, where the verifier was asked."""
+    band, few = Band.SUGGEST, own.passed.total() < ENOUGH
+    if intent == OUT_OF_SCOPE or (
+        own.bands.total() >= ENOUGH and own.bands[Band.ESCALATE] >= MOSTLY_ESCALATE * own.bands.total()
+    ):
         band = Band.ESCALATE
-    elif count.total() >= ENOUGH and auto >= MOSTLY_AUTO and forbidden <= MAY_HARM * count.total():
+    elif own.auto(ENOUGH, MOSTLY_AUTO) or (
+        few and total is not None and total.auto(FEW, ALL_AUTO) and set(own.passed) <= {Band.AUTO}
+    ):
         band = Band.AUTO
-    return f'{_key(intent)} = "{band.value}"  # {_shares(count)}'
+    return f'{_key(intent)} = "{band.value}"  # {own}'
 
 
 def _shares(count: Counter[Band]) -> str:

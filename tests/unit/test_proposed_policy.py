@@ -52,6 +52,33 @@ def test_what_the_classifier_names_counts_and_not_the_label() -> None:
     assert policy.intents == {"b": Band.AUTO}
 
 
+def test_what_the_verifier_stops_does_not_speak_against_a_topic() -> None:
+    rows = [row.model_copy(update={"body": row.id}) for row in tickets("a", auto=20, escalate=20)]
+    stopped = {row.body for row in rows if row.expected_band is Band.ESCALATE}
+    assert Policy.parse(propose_policy(rows, BASE)).intents["a"] is Band.SUGGEST
+    assert Policy.parse(propose_policy(rows, BASE, stopped=stopped)).intents["a"] is Band.AUTO
+    assert Policy.parse(propose_policy(rows, BASE, stopped=stopped - {"a20", "a21", "a22"})).intents["a"] is Band.AUTO
+    harmful = [row.model_copy(update={"must_not_auto": row.expected_band is Band.ESCALATE}) for row in rows]
+    policy = Policy.parse(propose_policy(harmful, BASE, stopped=stopped - {"a20", "a21", "a22"}))
+    assert policy.intents["a"] is Band.SUGGEST
+
+
+@pytest.mark.parametrize(
+    ("rare", "others", "band"),
+    [
+        (tickets("rare", 1), tickets("a", 20), Band.AUTO),
+        (tickets("rare", 1, suggest=1), tickets("a", 20), Band.SUGGEST),
+        (tickets("rare", 1), tickets("a", 18), Band.SUGGEST),
+        (tickets("rare", 1), tickets("a", 15, suggest=8), Band.SUGGEST),
+    ],
+)
+def test_a_rare_topic_is_as_automatic_as_nearly_all_others(
+    rare: list[LabelledTicket], others: list[LabelledTicket], band: Band
+) -> None:
+    assert Policy.parse(propose_policy([*rare, *others], BASE)).intents["rare"] is Band.SUGGEST
+    assert Policy.parse(propose_policy([*rare, *others], BASE, stopped={"another"})).intents["rare"] is band
+
+
 def test_hard_rules_channels_and_times_stay() -> None:
     base, policy = Policy.parse(BASE), Policy.parse(propose_policy(tickets("return_items", 8), BASE, kinds=["order"]))
     assert (policy.channels, policy.thresholds, policy.sla_minutes_of) == (
