@@ -114,22 +114,15 @@ async def _trained(
     if not suite.articles:
         return await asyncio.to_thread(router), ()
 
-    def answers() -> None:
+    def answers() -> Collection[str]:
         try:
             found = asyncio.run(train_retrieval(suite, directory, embedder, progress=say)).found
         except ValueError as error:
             say(f"the ranking keeps its defaults: {error}")
             found = {}
-        train_gate(suite, directory, embedder, progress=say, found=found)
+        return train_gate(suite, directory, embedder, progress=say, found=found).stopped
 
-<<<<<<< Updated upstream
-    predicted, _ = await asyncio.gather(asyncio.to_thread(router), asyncio.to_thread(answers))
-    return predicted
-=======
-    gate = asyncio.to_thread(train_gate, suite, directory, embedder, progress=say)
-    predicted, report, _ = await asyncio.gather(asyncio.to_thread(router), gate, asyncio.to_thread(retrieval))
-    return predicted, report.stopped
->>>>>>> Stashed changes
+    return await asyncio.gather(asyncio.to_thread(router), asyncio.to_thread(answers))
 
 
 def _digest(suite: Suite, parted: Halves) -> str:
