@@ -49,7 +49,7 @@ def _proposed(kind: str, rows: Sequence[Record]) -> RecordKind | None:
     for _, shown in fields:
         for name, value in shown.items() if own in shown else ():
             values[name].append(value)
-    told = [name for name, texts in values.items() if name != own and _may_be_told(name, texts)][:MOST_FIELDS]
+    told = _foremost([name for name, texts in values.items() if name != own and _may_be_told(name, texts)])
     if own is None or len(told) < 2:
         return None
     return RecordKind(
@@ -58,6 +58,12 @@ def _proposed(kind: str, rows: Sequence[Record]) -> RecordKind | None:
         tells=(own, *told),
         known_by=tuple(name for name in told if _is_known_by(name, values[name])),
     )
+
+
+def _foremost(names: Sequence[str]) -> list[str]:
+    """As many as one answer may tell, the state among them, in their order."""
+    kept = sorted(names, key=lambda name: "status" not in name)[:MOST_FIELDS]
+    return [name for name in names if name in kept]
 
 
 def _name_of(kind: str, own: str) -> str:

@@ -27,6 +27,7 @@ MOST_TRAPS = 12  # of a kind of record and a sort of trap
 TRAP = f"{RECORDS}trap-"  # how the ids of traps begin
 
 ORDER = RecordKind(name="order", intent=INTENT, tells=("order_id", "status"))  # as our own templates tell of it
+DETAILS = {"total_usd": "total", "tracking": "tracking number", "items": "items"}  # what else they tell of it
 Phrases = Sequence[str]  # with slots named like fields of the record
 
 
@@ -172,13 +173,15 @@ def questions(customers: Sequence[Mapping[str, Any]], *, seen: bool) -> tuple[La
 
     Each is right where the record is cited and its field told: the status, of an order.
     """
-    orders = _first(MOST, (ticket for row in _half(customers, seen) for ticket in _of_orders(row, seen)))
+    half = _half(customers, seen)
+    orders = _first(MOST, (ticket for row in half for ticket in _of_orders(row, seen)))
+    details = _first(MOST // 2, (ticket for row in half for ticket in _details_of(row, SEEN if seen else UNSEEN)))
     by_kind: defaultdict[str, list[LabelledTicket]] = defaultdict(list)
     for owner in _owners(customers, seen):
         for row in owner.added:
             by_kind[row.kind.name] += _of_record(owner, row, SEEN if seen else UNSEEN)
     most = max(MOST_OF_KIND, MOST // max(len(by_kind), 1))
-    return (*orders, *(ticket for rows in by_kind.values() for ticket in _first(most, rows)))
+    return (*orders, *details, *(ticket for rows in by_kind.values() for ticket in _first(most, rows)))
 
 
 def traps(customers: Sequence[Mapping[str, Any]], *, seen: bool) -> tuple[LabelledTicket, ...]:
@@ -232,6 +235,21 @@ def _of_orders(row: Mapping[str, Any], seen: bool) -> Iterator[LabelledTicket]:
         name = f"{RECORDS}{customer.customer_id}-{fields['order_id'].strip('#')}"
         body = _one(phrases, name).format_map(fields)
         yield _question(name, customer, body, INTENT, f"crm:{record.record}", fields["status"])
+
+
+def _details_of(row: Mapping[str, Any], wording: Wording) -> Iterator[LabelledTicket]:
+    """One question about something else that an order's record says."""
+    customer = customer_of(row)
+    for record in customer.records:
+        fields = rendered(record.fields)
+        there = [name for name in DETAILS if name in fields]
+        if record.kind != "order" or not there or not {"order_id", "status", "items"} <= fields.keys():
+            continue
+        name = f"{RECORDS}{customer.customer_id}-{fields['order_id'].strip('#')}-detail"
+        asked_for = _one(there, f"{name} field")
+        thing = _one(wording.things, name).format(name="order", id=fields["order_id"])
+        body = _one(wording.fields, name).format(field=DETAILS[asked_for], thing=thing)
+        yield _question(name, customer, body, INTENT, f"crm:{record.record}", fields[asked_for])
 
 
 def _of_record(owner: Owner, row: Row, wording: Wording) -> Iterator[LabelledTicket]:

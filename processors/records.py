@@ -28,10 +28,13 @@ _SHORT_FORMS = frozenset(
 )
 _GREETED = frozenset(("hi", "hello", "hey", "thanks", "thank", "please", "good", "dear", "id", "ok", "usd", "eur"))
 _LOOK = "know|see|check|ask|find|learn|look|understand|hear|tell|let me know|give me|show|confirm|say|remind"
-_LOOKS_UP = re.compile(rf"\?|\b(?:{_LOOK}|update on)\b")  # else it is told or ordered, not asked
+_LOOKS_UP = re.compile(
+    rf"\?|\b(?:{_LOOK}|update on|what|when|which|how (?:much|many))\b"
+)  # else it is told or ordered, not asked
 _NO_LOOK_UP = re.compile(  # a reason, a rule, a plan or a complaint is asked about, not what the record says
-    r"\b(?:why|if|should|unless|because|eligib\w+|qualif\w+|allowed|policy|policies|rules?|fees?(?!-)"
-    r"|how (?:do|can|would|could|should|to|come)|what (?:does(?! it say)|do|happens|would|should|can)"
+    r"\b(?:why|if|should|will(?! you)|next|per|unless|because|eligib\w+|qualif\w+|allowed|policy|policies|rules?"
+    r"|fees?(?!-)|how (?:do|can|would|could|should|to|come)|what (?:does(?! it say)|happens|would|should|can)"
+    r"|what do(?! (?:i|we) (?:\w+ )?(?:have|owe)\b)"
     r"|(?:can|could|may|should|must|shall) (?:i|we)"
     r"|(?:can|could|would|will) (?:you|somebody|someone)(?: please| kindly| also| just)* (?!please|kindly|also|just"
     rf"|{_LOOK})\w+|(?:has|have|had|needs?|must|got|ought) (?:to )?be\b"
@@ -43,11 +46,24 @@ _STATES = frozenset(
     map(
         stem,
         """status state active open opened closed pending approved processed shipped complete completed blocked frozen
-        resolved progress update happening stand stands""".split(),  # noqa: SIM905
+        resolved progress update happening stand stands gone""".split(),  # noqa: SIM905
     )
 )
 _SUMS = frozenset(map(stem, ("balance", "much", "amount", "money", "cost", "total", "sum", "price", "owe")))
 _MONEY = re.compile(r"-?[$€£]?\s?-?\d[\d,]*(?:\.\d+)?")
+_OPENING = frozenset(
+    """what when where which how is are was were has have had did does do could can would will may tell give show let
+    check look confirm say remind find know see i i'd i'm my our the a any hi hello hey good dear thanks thank please
+    kindly just quick also so its it this that with for of on to what's when's where's how's it's morning afternoon
+    evening need would""".split()  # noqa: SIM905
+)  # how a question begins, or goes on; a verb that is none of them orders something
+_YES_OR_NO = frozenset(("is", "are", "was", "were", "has", "have", "had", "did", "does", "do"))
+_BESIDE = frozenset(
+    map(stem, ("still", "already", "through", "yet", "now", "currently", "right", "moment", "today", "end", "ending"))
+)
+_WHEN_DOES = re.compile(r"\bwhen (?:do|does|is|are)\b")
+_WHEN = re.compile(r"\bwhen (?:was|were|did)\b", re.IGNORECASE)
+_DATE = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}\b.*")
 _ALL = frozenset(map(stem, ("details", "information", "info")))
 
 
@@ -59,7 +75,7 @@ def meant(question: str, facts: Sequence[Fact], kinds: Kinds) -> Fact | None:
         return None
     ids = asked.ids | asked.words & frozenset(one.own_id for one in told)
     there = [one for one in told if one.there and ids <= one.ids]
-    left = there if ids else _named_most(asked, there)
+    left = there if ids and len(there) == 1 else _named_most(asked, there)
     if len(left) != 1:
         return None
     return left[0].fact if asked.only(left[0]) and asked.asks_of(left[0]) else None
@@ -67,12 +83,16 @@ def meant(question: str, facts: Sequence[Fact], kinds: Kinds) -> Fact | None:
 
 def _named_most(asked: "_Asked", left: Sequence["_Told"]) -> Sequence["_Told"]:
     """Those that explain all words that any explains; then those named in full, or that tell what is asked."""
-    most = frozenset().union(*(asked.stems & told.naming for told in left))
-    left = [told for told in left if most and asked.stems & told.naming == most]
+    fields = frozenset().union(*(told.labels for told in left)) - frozenset().union(*(told.name for told in left))
+    said = asked.stems - fields  # the points of a "Rewards Card" are asked for by "reward points", not the card
+    most = frozenset().union(*(said & told.naming for told in left))
+    left = [told for told in left if most and said & told.naming == most]
+    left = [told for told in left if told.wholly_named(asked.stems)] or left
     if len({told.fact.kind for told in left}) > 1:
         left = [told for told in left if told.name <= asked.stems] or left
     if len({told.fact.kind for told in left}) > 1:
-        left = [told for told in left if asked.stems & (told.labels - told.name)]
+        labels = frozenset().union(*(asked.stems & (told.labels - told.name) for told in left))
+        left = [told for told in left if labels and labels <= told.labels]
     return left
 
 
@@ -137,6 +157,11 @@ class _Told:
         values = [(field, self._value(field)) for field in self.kind.tells[1:]]
         return sum(bool(_MONEY.fullmatch(value)) and "digit" not in field for field, value in values)
 
+    @cached_property
+    def dates(self) -> int:
+        """How many dates it tells."""
+        return sum(bool(_DATE.fullmatch(self._value(field))) for field in self.kind.tells[1:])
+
     def _value(self, field: str) -> str:
         return self.fact.fields.get(field, "")
 
@@ -181,6 +206,7 @@ class _Asked:
         known = told.values | told.naming | told.labels | _PLAIN
         picked = (*self._names(), *self._owners(), *self._before(told.name))
         named = all(stem(word.lower()) in known or _bare(word.lower()) in told.ids for word in picked)
+        named = named and self._orders_nothing(known, told.ids) and self._nothing_else(known)
         return named and told.wholly_named(self.stems)
 
     def asks_of(self, told: _Told) -> bool:
@@ -190,6 +216,7 @@ class _Asked:
             self.stems & (labels - told.name | _ALL)
             or (told.states and self.stems & _STATES)
             or (told.sums == 1 and self.stems & _SUMS)
+            or (told.dates == 1 and _WHEN.search(self._text))
         )
 
     def _names(self) -> Iterator[str]:
@@ -200,6 +227,22 @@ class _Asked:
                 said = word.lower().partition("'")[0]
                 if word[0].isupper() and place and said not in STOP_WORDS | _GREETED and not _has_digit(word):
                     yield word.partition("'")[0]
+
+    def _orders_nothing(self, known: frozenset[str], ids: frozenset[str]) -> bool:
+        """Whether every sentence, and what follows an "and", begins as a question does, or with what is known."""
+        firsts = (_WORD.findall(part) for part in re.split(r"[.!?:;\n]\s+|\b(?:and|then|also)\b", self._text.lower()))
+        begun = (words[0].rstrip(".,'/-") for words in firsts if words)
+        return all(word in _OPENING or stem(word) in known or _bare(word) in ids for word in begun)
+
+    def _nothing_else(self, known: frozenset[str]) -> bool:
+        """Whether a question for yes or no, or when, holds no word that the record does not: "is it insured?"."""
+        for sentence in re.split(r"(?<=[.!?])\s+|\n", self._text.lower()):
+            words = _WORD.findall(sentence)
+            if words and (words[0] in _YES_OR_NO or _WHEN_DOES.search(sentence)):
+                said = _stemmed(" ".join(word for word in words if not _has_digit(word)))
+                if said - known - _STATES - _BESIDE:
+                    return False
+        return True
 
     def _owners(self) -> Iterator[str]:
         """Whose something is said to be."""

@@ -10,7 +10,7 @@ from processors.folding import fold
 from processors.policy import RecordKind
 from processors.ports import Source
 from processors.records import Kinds, label_of, meant
-from processors.sentences import stems
+from processors.sentences import stem, stems
 from schemas.resolution import Citation, Draft, Sentence
 from schemas.retrieval import Fact
 
@@ -21,10 +21,14 @@ RECORDS = 3  # records one answer tells of at most, where the customer names the
 
 @dataclass(frozen=True)
 class Line:
-    """A sentence with slots named like the fields. It is said when all its slots are there and `unless` is not."""
+    """A sentence with slots named like the fields. It is said when all its slots are there and `unless` is not.
+
+    With words in `asked` it is said only to a question that has one of them.
+    """
 
     text: str
     unless: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -36,6 +40,7 @@ TEMPLATES: dict[str, tuple[Line, ...]] = {
     "order": (
         Line("The status of your order {order_id} ({items}) is: {status}."),
         Line("You placed it on {placed_at}."),
+        Line("Its total is {total_usd}.", asked=("total", "cost", "price", "paid", "amount", "sum")),
         Line("It travels with {carrier}, tracking number {tracking}, status of the shipment: {shipment_status}."),
         Line("Its tracking number is {tracking}.", unless=("carrier",)),
         Line("It was shipped on {shipped_at} and is expected on {expected_at}.", unless=("delivered_at",)),
@@ -62,9 +67,10 @@ MOMENTS = ("placed_at", "requested_at", "created_at", "ordered_at")  # what make
 _RENEWAL = re.compile(r"\bmy\b.*\b(renew\w*|next (charge|payment|box|renewal))\b|\brenew\w* .*\bmy\b", re.I | re.S)
 _GENERAL = re.compile(r"\b(how|where) (do|can|would|could|should) (i|we|one)\b|\bwhat does\b.*\bmean\b", re.I | re.S)
 
-_SECRET = re.compile(  # no template tells one, so an answer would be beside the question
+_NOT_TOLD = re.compile(  # secrets and rules: no record tells them, so an answer would be beside the question
     r"\b(?:what|which|tell|give|show|send|read|need|know|forg[eo]t\w*)\b[^.?!]{0,40}\b(?:phone number|home address"
-    r"|e-?mail address|password|pin|security code|cvv|cvc|(?:full|whole) (?:card )?number|date of birth)\b",
+    r"|e-?mail address|password|pin|security code|cvv|cvc|(?:full|whole) (?:card )?number|date of birth)\b"
+    r"|\bis there (?:a|an|any) (?:charge|fee|cost|penalty)\b|\bwhat (?:fee|happens)\b|\bam i (?:eligible|entitled)\b",
     re.I,
 )
 
@@ -76,13 +82,13 @@ def fill(question: str, intent: str, facts: Sequence[Fact], kinds: Kinds = NO_KI
 
     `kinds` are those that the policy adds; of a kind that is both theirs and ours, theirs holds.
     """
-    if _SECRET.search(question):
+    if _NOT_TOLD.search(question):
         return None
     own = {kind: record for kind, record in kinds.items() if record.intent == intent}
     found = meant(question, facts, own) if own else None
     ours = [fact for fact in facts if fact.kind not in kinds]
     records = [found] if found else _meant(question, intent, ours)
-    sentences = tuple(sentence for record in records for sentence in statements(record, kinds))
+    sentences = tuple(sentence for record in records for sentence in statements(record, kinds, question))
     if not sentences:
         return None
     return Draft(sentences=sentences, model=MODEL, prompt_hash=HASH, template=records[0].kind)
@@ -100,11 +106,15 @@ def needs_record(question: str, intent: str, kinds: Kinds = NO_KINDS) -> bool:
 # -- what may be said of a record
 
 
-def statements(fact: Fact, kinds: Kinds = NO_KINDS) -> tuple[Sentence, ...]:
-    """Every sentence the templates make of a record, quoting the record's lines from its first slot to its last."""
+def statements(fact: Fact, kinds: Kinds = NO_KINDS, question: str | None = None) -> tuple[Sentence, ...]:
+    """Every sentence the templates make of a record, quoting the record's lines from its first slot to its last.
+
+    To a question, those it asks for.
+    """
     kind = kinds.get(fact.kind)
     lines = _lines_of(kind) if kind else TEMPLATES.get(fact.kind, ())
-    return tuple(_sentence(line, fact, as_it_is=kind is not None) for line in lines if _is_said(line, fact.fields))
+    said = (line for line in lines if _is_said(line, fact.fields) and (question is None or _is_asked(line, question)))
+    return tuple(_sentence(line, fact, as_it_is=kind is not None) for line in said)
 
 
 def _lines_of(kind: RecordKind) -> tuple[Line, ...]:
@@ -120,6 +130,10 @@ def texts_of(source: Source, kinds: Kinds = NO_KINDS) -> frozenset[str]:
     fields = dict(line.split(": ", 1) for line in source.text.split("\n") if ": " in line)
     fact = Fact(record=source.article_id, kind=kind, fields=fields)
     return frozenset(sentence.text for sentence in statements(fact, kinds))
+
+
+def _is_asked(line: Line, question: str) -> bool:
+    return not line.asked or not stems(question).isdisjoint(map(stem, line.asked))
 
 
 def _is_said(line: Line, fields: Mapping[str, str]) -> bool:

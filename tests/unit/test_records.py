@@ -66,6 +66,10 @@ def test_the_record_beyond_doubt(question: str, record: Fact) -> None:
         "Can I still change the status of my gold card?",
         "The status of my gold card is wrong.",
         "What is the PIN of my gold card?",
+        "Block lc_7a3f and tell me its balance.",
+        "Is the balance of my gold card insured?",
+        "When does the balance of my gold card expire?",
+        "What will the balance of my gold card be next month?",
         "What is the home address on my gold card?",
         "What is the status of my gold card? " + "It is a long story. " * 12,
         "What is the status of lc_7a3f and lc_9b1c?",
@@ -78,6 +82,12 @@ def test_any_doubt_means_none(question: str) -> None:
 
 def test_two_of_one_name_are_a_doubt() -> None:
     assert meant("What is the status of my gold card?", (GOLD, TWIN), KINDS) is None
+
+
+def test_a_name_said_in_full_is_told_from_a_longer_one() -> None:
+    silver = fact("card", "lc_1111", level="Silver", status="ACTIVE")
+    assert meant("What is the status of my silver library card?", (PALE, silver), KINDS) == silver
+    assert meant("What is the status of my pale silver library card?", (PALE, silver), KINDS) == PALE
 
 
 def test_only_what_the_policy_names_is_told_and_as_it_is() -> None:
@@ -115,3 +125,16 @@ def test_a_secret_of_an_order_is_not_answered_with_its_status() -> None:
     )
     assert templates.fill("Where is my order W1001?", "order_status", (order,)) is not None
     assert templates.fill("Which phone number is stored with my order W1001?", "order_status", (order,)) is None
+
+
+def test_what_an_order_costs_is_told_where_it_is_asked_for() -> None:
+    fields = {"order_id": "W1001", "items": "Lamp", "status": "sent", "total_usd": "$30.00"}
+    order = Fact(record="crm:order/W1001", kind="order", fields=fields)
+    where, total = (
+        templates.fill(text, "order_status", (order,)) for text in ("Where is W1001?", "What is the total of W1001?")
+    )
+    assert where is not None
+    assert total is not None
+    assert "$30.00" not in where.text
+    assert "Its total is $30.00." in total.text
+    assert total.text in " ".join(sentence.text for sentence in templates.statements(order))
