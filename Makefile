@@ -13,7 +13,8 @@ CODE := schemas processors infra streams evals loadtest sluice
 
 # Real data that may not be given away, and what of it `make eval-real` judges.
 EVALDATA ?= ../shared/evaldata
-REAL := thunderbird mtrag tau_retail tau_retail/records tau_bank tau_airline intents/hint3_curekart \
+REAL := thunderbird mtrag tau_retail tau_retail/records tau_bank tau_bank/records \
+	tau_bank/internal tau_airline tau_airline/records intents/hint3_curekart \
 	intents/hint3_powerplay11 intents/hint3_sofmattress intents/banking77 intents/clinc150
 
 # Compiled modules are kept, also where the environment (many container images) says not to: without them each process
@@ -48,7 +49,7 @@ eval: $(DEMO) ## Judge the shop's answers against their bars, evals/bars.toml: u
 
 eval-real: $(DEMO) ## The same with real data, where it is there (EVALDATA=DIR REAL="SUITE ..." LIMIT=N RELEASE=1)
 	@missed=; for suite in $(REAL); do \
-		case $$suite in */records) folder=$${suite%/records} split=records ;; *) folder=$$suite split=held-out ;; esac; \
+		case $$suite in */records|*/internal) folder=$${suite%/*} split=$$(basename $$suite) ;; *) folder=$$suite split=held-out ;; esac; \
 		if [ -e $(EVALDATA)/$$folder ] || [ -e $(EVALDATA)/$${folder}_dev.jsonl ]; then \
 			$(BIN)/sluice eval $(EVALDATA)/$$folder --split $$split --gate --fresh --out var/eval/$$suite \
 				$(if $(LIMIT),--limit $(LIMIT)) $(if $(RELEASE),--release) || missed="$$missed $$suite"; \

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from evals.bars import RELEASED, Bar, judge, read_bars
 from evals.dataset import LabelledTicket, Suite, SuiteError, halves, judged_on
+from evals.internal import asked_for
 from evals.measures import Beside
 from evals.outcome import Provenance, report
 from evals.page import Against, render
@@ -73,7 +74,7 @@ def evaluate(
         str,
         typer.Option(
             help="Which tickets_<split>.jsonl; `held-out`: what nothing was trained on; `records`: questions made of "
-            "the customers' records, and traps like them."
+            "the customers' records, and traps like them; `internal`: messages that ask for internal documents."
         ),
     ] = HELD_OUT,
     stage: Annotated[Until, typer.Option(help="The last stage to run.")] = "gate",
@@ -142,8 +143,12 @@ def _chosen(suite: Suite, split: str) -> tuple[LabelledTicket, ...]:
     """
     if split == HELD_OUT:
         chosen = halves(suite).held_out
+    elif split == "records":
+        chosen = asked(suite.customers)
+    elif split == "internal":
+        chosen = asked_for(article for path in suite.articles for article in read_articles(path))
     else:
-        chosen = asked(suite.customers) if split == "records" else suite.split(split)
+        chosen = suite.split(split)
     if not chosen:
         raise SuiteError(f"{suite.path}: no ticket is {split}; give --split or --tickets")
     return chosen
