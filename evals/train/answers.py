@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from random import Random
 
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 
 from evals.dataset import LabelledTicket, Suite
 from evals.scorers import contains
+from evals.train.answerer import Offer
 from evals.train.corruptions import spoil
 from infra.knowledge import read_articles
+from infra.models.extractive import LocalExtractive
 from infra.models.precedents import Key
 from infra.models.verifier import Vector, embed_tokens
 from processors.errors import ModelFailed
@@ -21,6 +24,7 @@ from processors.groundedness.text import content, plain, units_of
 from processors.ports import Embedder, Model, Prompt, Source
 from processors.resolution import DraftReply, DraftRequest, ShownPassage
 from schemas.resolution import Citation, Sentence
+from schemas.retrieval import Passage
 from schemas.router import Band
 
 TICKETS = 400  # labelled tickets at most, out-of-scope ones included
@@ -94,6 +98,15 @@ class Library:
         best = [at for at in np.argsort(-fused, kind="stable") if cosines[at] >= SOURCE]
         return tuple(self.sources[at] for at in best[:FOUND])
 
+    def as_found(self, passages: Sequence[Passage]) -> tuple[Source, ...]:
+        """The sections of what retrieval found."""
+        keys = [(one.article_id, one.section_id) for one in passages if one.score >= SOURCE]
+        return tuple(self._by_key[key] for key in keys if key in self._by_key)
+
+    @cached_property
+    def _by_key(self) -> Mapping[Key, Source]:
+        return {(source.article_id, source.section_id): source for source in self.sources}
+
     def expected(self, ticket: LabelledTicket) -> tuple[Source, ...]:
         """The sections that a label names; all of an article's where it names no section."""
         wanted = {(e.article_id, e.section_id) for e in ticket.expected_sources if e.role == "answer"}
@@ -141,7 +154,7 @@ class Maker:
         answerer: Model,
         embedder: Embedder,
         references: Mapping[str, str],
-        found: Mapping[str, Sequence[Key]],
+        found: Mapping[str, tuple[Source, ...]],
     ) -> None:
         """`found` are the sections that retrieval gives for a ticket, best first; the library's own where it is not."""
         self._library = library
@@ -149,7 +162,6 @@ class Maker:
         self._embedder = embedder
         self._references = references
         self._found = found
-        self._by_key = {(source.article_id, source.section_id): source for source in library.sources}
 
     async def examples(self, tickets: Sequence[LabelledTicket], progress: Callable[[str], None]) -> tuple[Example, ...]:
         """All answers to the tickets and, where they are few, to headings."""
@@ -169,7 +181,7 @@ class Maker:
         expected = self._library.expected(ticket)
         vector = np.asarray((await self._embedder.embed([plain(question)[:2_000]]))[0], float)
         near = self._library.find(vector, question)
-        found = tuple(self._by_key[key] for key in self._found.get(ticket.id, ()) if key in self._by_key) or near
+        found = self._found.get(ticket.id) or near
         keys = frozenset((source.article_id, source.section_id) for source in expected)
         base = Example("chosen", ticket.group, question, (), found, (), right=False, expected=keys)
         made = [_judged(base, await self._draft(question, found), expected, ticket.expected_facts)] if found else []
@@ -247,6 +259,26 @@ class Maker:
             Sentence(text=s.text, citation=Citation(article_id=s.article_id, section_id=s.section_id, quote=s.quote))
             for s in reply.sentences
         )
+
+
+async def offers(
+    tickets: Sequence[LabelledTicket],
+    library: Library,
+    found: Mapping[str, Sequence[Source]],
+    answerer: LocalExtractive,
+) -> list[Offer]:
+    """What the answerer has to choose from for each ticket, where something of it answers."""
+    made = []
+    for ticket in tickets:
+        keys = {(source.article_id, source.section_id) for source in library.expected(ticket)}
+        request = DraftRequest(
+            question=ticket.text, passages=tuple(map(_shown_passage, found.get(ticket.id, ()) if keys else ()))
+        )
+        fits = await answerer.fits(request)
+        right = np.array([(passage.article_id, passage.section_id) in keys for passage, _ in fits], bool)
+        if right.any():
+            made.append(Offer(np.array([fit for _, fit in fits]), right))
+    return made
 
 
 def _shown_passage(source: Source) -> ShownPassage:

@@ -34,7 +34,8 @@ from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evals.dataset import LabelledTicket, Suite, halves
-from evals.train.answers import SOURCE, Example, Kept, Library, Maker, sample, sections_of
+from evals.train.answerer import fit_rank, save_rank
+from evals.train.answers import Example, Kept, Library, Maker, offers, sample, sections_of
 from evals.train.choice import likeliest
 from evals.train.records import RecordFigures, Records, learn_records
 from evals.train.retrieval import article_model, labelled, learn_retrieval, often
@@ -140,7 +141,9 @@ def train_gate(
     answerer: Model | None = None,
     found: Found | None = None,
 ) -> GateReport:
-    """Fit the verifier on the train half of a suite and write `verifier.json`; without an answerer the local one.
+    """Fit the verifier on the train half of a suite and write `verifier.json`.
+
+    Without an answerer it is the local one, which is fitted too and written beside it (`answerer.json`).
 
     `found` are the passages of its tickets, ordered by what was learned of other customers; it is learned without.
 
@@ -149,14 +152,14 @@ def train_gate(
     """
     kept = Kept(embedder)
     with threadpool_limits(1):  # small matrices: a second thread costs more than it brings
-        return asyncio.run(_train(suite, out_dir, kept, answerer or LocalExtractive(kept), progress, found))
+        return asyncio.run(_train(suite, out_dir, kept, answerer, progress, found))
 
 
 async def _train(
     suite: Suite,
     out_dir: Path,
     embedder: Embedder,
-    answerer: Model,
+    answerer: Model | None,
     progress: Callable[[str], None],
     found: Found | None,
 ) -> GateReport:
@@ -165,12 +168,14 @@ async def _train(
     library = await Library.of(sections_of(suite), embedder)
     progress(f"{len(library.sources)} sections read")
     passages = await _found(suite, embedder) if found is None else found
-    keys = {
-        name: [(one.article_id, one.section_id) for one in ones if one.score >= SOURCE]
-        for name, ones in passages.items()
-    }
-    maker = Maker(library, answerer, embedder, suite.references, keys)
-    examples = await maker.examples(sample(tickets, library), progress)
+    given = {name: library.as_found(ones) for name, ones in passages.items()}
+    sampled = sample(tickets, library)
+    if answerer is None:
+        rank = fit_rank(await offers(sampled, library, given, LocalExtractive(embedder)))
+        save_rank(rank, out_dir)
+        answerer = LocalExtractive(embedder, rank=rank)
+        progress(f"the answerer takes retrieval's order times {rank}")
+    examples = await Maker(library, answerer, embedder, suite.references, given).examples(sampled, progress)
     progress(f"{len(examples)} answers made")
     known = await Known.of(tickets, embedder)
     rows, pools = await _measured(examples, embedder, library.idf, known)
