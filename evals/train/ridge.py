@@ -1,20 +1,15 @@
 """Kernel ridge regression on two kernels at once: Gaussian over embeddings, linear over TF-IDF."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 
-from infra.models.classifier import Matrix, kernel
+from infra.models.classifier import Matrix, gaussian
 
-WIDTH = 0.8  # of the Gaussian kernel; chosen, as what stands below, with paraphrases held out together
-WORDS = 0.5  # weight of the TF-IDF kernel; a text of both vectorizers has norm 2 there, so the kernels weigh the same
-LANDMARKS = 3000  # texts; a thousand lose a point on 150 intents
-JITTER = 1e-4  # keeps nearly equal landmarks apart
-BLOCK = 512  # rows of the sparse kernel computed at a time
+BLOCK = 512  # rows of a kernel computed at a time
 
 Rows = NDArray[np.int64]
 Single = NDArray[np.float32]
@@ -22,52 +17,60 @@ Single = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Strength:
-    """How hard the regression tries."""
+    """How hard the regression tries, and by what it calls two texts alike."""
 
     penalty: float
     evenness: float  # texts weigh their intent's frequency to the power of minus it: 1 makes intents equal
+    width: float  # of the Gaussian kernel
+    words: float  # weight of the TF-IDF kernel, where a text of both vectorizers has norm 2
 
 
-OF_FEW = Strength(penalty=0.1, evenness=1.0)  # where intents have few examples each
-OF_MANY = Strength(penalty=0.3, evenness=0.5)
+# where intents have few examples each; chosen with paraphrases held out together
+OF_FEW = Strength(penalty=0.1, evenness=1.0, width=0.5, words=0.25)
+OF_MANY = Strength(penalty=0.1, evenness=0.5, width=1.4, words=0.2)
 
 
 @dataclass(frozen=True)
 class Features:
     """Texts as the regression sees them, row by row."""
 
-    dense: Single  # texts × landmarks: the Gaussian kernel's feature map (Nyström; Williams & Seeger 2001)
+    vectors: Single  # texts × dimensions, unit rows
     sparse: csr_matrix  # texts × terms
-    landmarks: Matrix  # landmarks × dimensions
-    root: Matrix  # lower Cholesky factor of the landmarks' kernel
+    strength: Strength
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the regression makes of texts, one row a text."""
+
+    dense: Matrix  # texts × intents, by embeddings; with `sparse` it is near 1 for the right intent, near 0 for others
+    sparse: Matrix  # texts × intents, by words and letters
+    closest: Matrix  # cosine to the nearest text it was fitted on
 
 
 @dataclass(frozen=True)
 class Ridge:
     """What it learned from some of the texts."""
 
-    dense: Single  # landmarks × intents, on the feature map
-    sparse: Single  # terms × intents
+    rows: Rows  # the texts
+    duals: Single  # their weights: rows × intents
+    words: Single  # terms × intents
 
-    def scores(self, features: Features, rows: Rows) -> tuple[Matrix, Matrix]:
-        """texts × intents by each kernel; their sum is near 1 for the right intent, near 0 for others."""
-        return (
-            (features.dense[rows] @ self.dense).astype(np.float64),
-            np.asarray(features.sparse[rows] @ self.sparse, np.float64),
-        )
-
-
-def featured(vectors: Matrix, sparse: csr_matrix) -> Features:
-    """The features of texts by their embeddings and TF-IDF rows; the same texts have the same landmarks."""
-    order = sorted(range(len(vectors)), key=lambda row: sha256(vectors[row].tobytes()).digest())
-    distinct = np.unique(vectors[order[:LANDMARKS]], axis=0)
-    root = cholesky(kernel(distinct, distinct, WIDTH) + JITTER * np.eye(len(distinct)), lower=True)
-    dense = solve_triangular(root, kernel(distinct, vectors, WIDTH), lower=True).T
-    return Features(dense.astype(np.float32), sparse.astype(np.float32), distinct, root)
+    def scores(self, features: Features, rows: Rows) -> Scores:
+        """Of other texts, or the same."""
+        others = features.vectors[self.rows].T
+        dense = np.zeros((len(rows), self.duals.shape[1]))
+        closest = np.zeros(len(rows))
+        for start in range(0, len(rows), BLOCK):
+            cosines = features.vectors[rows[start : start + BLOCK]] @ others
+            closest[start : start + BLOCK] = cosines.max(axis=1)
+            dense[start : start + BLOCK] = gaussian(cosines, features.strength.width) @ self.duals
+        return Scores(dense, np.asarray(features.sparse[rows] @ self.words, np.float64), closest)
 
 
-def fit(features: Features, rows: Rows, labels: Rows, intents: int, strength: Strength) -> Ridge:
+def fit(features: Features, rows: Rows, labels: Rows, intents: int) -> Ridge:
     """Regress on one column an intent, 1 where the label is that intent (Saunders et al. 1998, in the dual)."""
+    strength = features.strength
     frequency = np.bincount(labels, minlength=intents)[labels].astype(np.float32)
     weights = frequency**-strength.evenness
     weights /= weights.mean()
@@ -79,19 +82,15 @@ def fit(features: Features, rows: Rows, labels: Rows, intents: int, strength: St
     factor = cho_factor(gram.T, lower=True, overwrite_a=True, check_finite=False)
     duals = cho_solve(factor, wanted, overwrite_b=True, check_finite=False)
     words = np.asarray(features.sparse[rows].T @ duals, np.float32)
-    return Ridge(features.dense[rows].T @ duals, np.float32(WORDS) * words)
-
-
-def explicit(features: Features, ridge: Ridge) -> Matrix:
-    """The dense weights as landmarks × intents on the kernel itself, so that a text needs no triangular solve."""
-    weights: Matrix = solve_triangular(features.root, ridge.dense.astype(np.float64), lower=True, trans="T")
-    return weights
+    return Ridge(rows, duals, np.float32(strength.words) * words)
 
 
 def _gram(features: Features, rows: Rows) -> Single:
-    dense, sparse = features.dense[rows], features.sparse[rows]
-    gram: Single = dense @ dense.T
+    vectors, sparse, strength = features.vectors[rows], features.sparse[rows], features.strength
+    gram = np.empty((len(rows), len(rows)), np.float32)
     columns = sparse.T.tocsc()
     for start in range(0, len(rows), BLOCK):
-        gram[start : start + BLOCK] += WORDS * (sparse[start : start + BLOCK] @ columns).toarray()
+        part = slice(start, start + BLOCK)
+        gram[part] = gaussian(vectors[part] @ vectors.T, strength.width)
+        gram[part] += np.float32(strength.words) * (sparse[part] @ columns).toarray()
     return gram

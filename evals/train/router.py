@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from evals.dataset import OUT_OF_SCOPE, Halves, LabelledTicket, Suite, SuiteError, halves
 from evals.router import Part, calibration_error, language_of, parted, precise_from
 from evals.scorers import wilson
-from evals.train.ridge import OF_FEW, OF_MANY, WIDTH, Features, Ridge, Rows, explicit, featured, fit
+from evals.train.ridge import OF_FEW, OF_MANY, Features, Ridge, Rows, Scores, fit
 from infra.knowledge import read_articles
 from infra.models.classifier import (
     Calculation,
@@ -51,6 +51,7 @@ FEW = 30  # examples an intent; with fewer, intents are weighted equally
 ALIKE = 0.65  # cosine from which two texts of an intent are paraphrases of each other
 CORRECTED = "correction:"  # how the ids of corrections begin
 STRANGE = 4  # an intent in so many is left out of a fold's training, and stands for what is out of scope
+ROUNDS = 3  # of that, where examples are few
 MIN_OUTSIDE = 8  # labelled texts out of scope needed to learn what that looks like
 SECTION_CHARACTERS = 600
 
@@ -221,8 +222,9 @@ async def train_router(
     with threadpool_limits(1):
         out = _cross_validated(data, _folds(data.examples, _fold_count(data)), progress)
         out = replace(out, temperature=_temperature(out.scores, data.columns))
-        scope = _scope(out, data)
-        hard = _hard(data, out.temperature, scope, progress)
+        paraphrases = _paraphrases(data)
+        scope = _scope(out, data, paraphrases)
+        hard = _hard(data, paraphrases, out.temperature, scope, progress)
         progress("fitting on everything")
         trained = _fitted(data, pair, out.temperature, scope)
     guessed = await _guessed(unlabelled, trained, embedder)
@@ -304,12 +306,13 @@ async def _featured(
     pair = vectorizers()
     sparse = hstack([vectorizer.fit_transform(everything) for vectorizer in pair]).tocsr()
     labels = np.array([example.intent for example in examples])
+    strength = OF_FEW if _few(labels) else OF_MANY
     data = _Data(
         examples=tuple(examples),
         intents=np.array(sorted(set(labels))),
         labels=labels,
         vectors=vectors,
-        features=featured(vectors, sparse),
+        features=Features(vectors.astype(np.float32), sparse.astype(np.float32), strength),
         extra_articles=tuple(article for article, _, _ in used),
         extra_labels=np.array([label for _, label, _ in used]),
     )
@@ -319,12 +322,12 @@ async def _featured(
 # -- fitting
 
 
-def _few(data: _Data) -> bool:
-    return len(data.labels) < FEW * len(data.intents)
+def _few(labels: Labels) -> bool:
+    return len(labels) < FEW * len(set(labels))
 
 
 def _fold_count(data: _Data) -> int:
-    return FOLDS if _few(data) else FOLDS_OF_MANY
+    return FOLDS if _few(data.labels) else FOLDS_OF_MANY
 
 
 def _folds(examples: Sequence[Example], folds: int) -> Rows:
@@ -346,16 +349,24 @@ def _cross_validated(data: _Data, folds: Rows, progress: Progress) -> Opinion:
     """What models that have not seen an example make of it."""
     count = int(folds.max()) + 1
     shape = (len(data.examples), len(data.intents))
-    dense, sparse, cosines = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    dense, sparse, cosines, closest = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
     for fold in range(count):
         progress(f"cross-validating, {fold + 1} of {count}")
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if not len(outside) or len(set(data.labels[inside])) < 2:
             continue
         inside = _thinned(data, inside)
-        dense[outside], sparse[outside] = _ridge(data, inside).scores(data.features, outside)
-        cosines[outside] = data.vectors[outside] @ _centroids(data, inside).T
-    return Opinion(dense, sparse, cosines)
+        found = _seen(data, inside, outside)
+        dense[outside], sparse[outside] = found.dense, found.sparse
+        cosines[outside], closest[outside] = found.cosines, found.closest
+    return Opinion(dense, sparse, cosines, closest)
+
+
+def _seen(data: _Data, inside: Rows, outside: Rows, temperature: float = 1.0) -> Opinion:
+    """What a model of the texts inside makes of those outside."""
+    found: Scores = _ridge(data, inside).scores(data.features, outside)
+    cosines = data.vectors[outside] @ _centroids(data, inside).T
+    return Opinion(found.dense, found.sparse, cosines, found.closest, temperature)
 
 
 def _thinned(data: _Data, rows: Rows) -> Rows:
@@ -370,7 +381,7 @@ def _ridge(data: _Data, rows: Rows) -> Ridge:
     used = np.flatnonzero(lent != "")
     labels = np.concatenate([data.columns[rows], np.searchsorted(data.intents, lent[used])])
     every = np.concatenate([rows, len(data.examples) + used])
-    return fit(data.features, every, labels, len(data.intents), OF_FEW if _few(data) else OF_MANY)
+    return fit(data.features, every, labels, len(data.intents))
 
 
 def _lent(data: _Data, rows: Rows) -> Labels:
@@ -409,15 +420,31 @@ def _temperature(scores: Matrix, columns: Rows) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-5.0, 2.0), method="bounded").x))
 
 
-def _scope(out: Opinion, data: _Data) -> Scope:
+def _scope(out: Opinion, data: _Data, paraphrases: Sequence[str]) -> Scope:
     features = scope_features(out, data.intents)
     inside = data.labels != OUT_OF_SCOPE
-    quantiles = np.quantile(features[inside][:, :2], np.linspace(0, 1, 101), axis=0).T
+    places = np.linspace(0, 1, 101)
+    sure, near = features[inside][:, 0], _closest(data, np.flatnonzero(inside), np.array(paraphrases))
+    quantiles = np.stack([np.quantile(sure, places), np.quantile(near, places)])
     if (~inside).sum() < MIN_OUTSIDE:
         return Scope(np.array([]), quantiles)
+    features = features[:, :-1]
     scale = features.std(axis=0) + 1e-9
     model = LogisticRegression(C=1.0, class_weight=None).fit(features / scale, inside)
     return Scope(np.append(model.coef_[0] / scale, model.intercept_[0]), quantiles)
+
+
+def _closest(data: _Data, rows: Rows, paraphrases: Labels) -> Matrix:
+    """The cosine of texts to the nearest that is no paraphrase: how near a text in scope is that nobody thought of."""
+    rows = _thinned(data, rows)
+    vectors, names = data.features.vectors[rows], paraphrases[rows]
+    further = data.features.vectors[len(data.examples) :]
+    nearest = np.zeros(len(rows))
+    for place, vector in enumerate(vectors):
+        cosines = vectors @ vector
+        cosines[names == names[place]] = -1.0
+        nearest[place] = max(cosines.max(), (further @ vector).max(initial=-1.0))
+    return nearest
 
 
 def _final(out: Opinion, scope: Scope, intents: Labels) -> tuple[Matrix, Matrix]:
@@ -431,15 +458,15 @@ def _fitted(data: _Data, pair: tuple[Any, Any], temperature: float, scope: Scope
     ridge = _ridge(data, everything)
     return Trained(
         intents=data.intents,
-        landmarks=data.features.landmarks,
-        width=np.array(WIDTH),
-        dense=explicit(data.features, ridge),
+        landmarks=data.features.vectors[ridge.rows].astype(np.float64),
+        width=np.array(data.features.strength.width),
+        dense=ridge.duals.astype(np.float64),
         centroids=_centroids(data, everything),
         words=pair[0].get_feature_names_out().astype(str),
         word_idf=pair[0].idf_,
         characters=pair[1].get_feature_names_out().astype(str),
         character_idf=pair[1].idf_,
-        sparse=ridge.sparse.astype(np.float64),
+        sparse=ridge.words.astype(np.float64),
         temperature=np.array(temperature),
         scope_weights=scope.weights,
         scope_quantiles=scope.quantiles,
@@ -458,29 +485,22 @@ class _Hard:
     scope_auroc: float | None
 
 
-def _hard(data: _Data, temperature: float, scope: Scope, progress: Progress) -> _Hard:
+def _hard(data: _Data, paraphrases: Sequence[str], temperature: float, scope: Scope, progress: Progress) -> _Hard:
     """Cross-validate with paraphrases held out together and an intent in four left out: what customers write is less
-    like the examples than these are like each other.
+    like the examples than these are like each other. Few texts are read several times, each time parted anew.
     """
-    folds = _dealt(_paraphrases(data), list(data.labels), STRANGE)
     topics = np.array([place for place, intent in enumerate(data.intents) if intent != OUT_OF_SCOPE])
     read: list[tuple[float, bool, bool]] = []  # confidence, right, in scope
-    for fold in range(STRANGE):
-        progress(f"cross-validating on paraphrases and strange topics, {fold + 1} of {STRANGE}")
-        strange = np.isin(data.columns, topics[fold::STRANGE])
+    for place in range(STRANGE * (ROUNDS if _few(data.labels) else 1)):
+        turn, fold = divmod(place, STRANGE)
+        progress(f"cross-validating on paraphrases and strange topics, {place + 1}")
+        folds = _dealt([f"{turn or ''}{name}" for name in paraphrases], list(data.labels), STRANGE)
+        strange = np.isin(data.columns, topics[(fold + turn) % STRANGE :: STRANGE])
         inside, outside = np.flatnonzero((folds != fold) & ~strange), np.flatnonzero(folds == fold)
-        if len(set(data.labels[inside])) < 2:
-            continue
-        inside = _thinned(data, inside)
-        dense, sparse = _ridge(data, inside).scores(data.features, outside)
-        cosines = data.vectors[outside] @ _centroids(data, inside).T
-        probabilities, _ = _final(Opinion(dense, sparse, cosines, temperature), scope, data.intents)
-        best = probabilities.argmax(axis=1)
-        known = ~strange[outside] & (data.labels[outside] != OUT_OF_SCOPE)
-        right = known & (best == data.columns[outside])
-        named = np.isin(best, topics)
-        found = zip(probabilities.max(axis=1)[named], right[named], known[named], strict=True)
-        read += [(float(sure), bool(hit), bool(there)) for sure, hit, there in found]
+        if len(outside) and len(set(data.labels[inside])) > 1:
+            found = _seen(data, _thinned(data, inside), outside, temperature)
+            known = ~strange[outside] & (data.labels[outside] != OUT_OF_SCOPE)
+            read += _read(data, _final(found, scope, data.intents)[0], outside, known)
     inside_read = [(sure, hit) for sure, hit, there in read if there]
     truth = [there for _, _, there in read]
     both = len(set(truth)) == 2
@@ -489,6 +509,15 @@ def _hard(data: _Data, temperature: float, scope: Scope, progress: Progress) -> 
         accuracy=sum(hit for _, hit in inside_read) / len(inside_read) if inside_read else 0.0,
         scope_auroc=float(roc_auc_score(truth, [sure for sure, _, _ in read])) if both else None,
     )
+
+
+def _read(data: _Data, probabilities: Matrix, rows: Rows, known: NDArray[np.bool_]) -> list[tuple[float, bool, bool]]:
+    """Confidence, right, in scope: of the texts that are taken for a topic."""
+    best = probabilities.argmax(axis=1)
+    right = known & (best == data.columns[rows])
+    named = data.intents[best] != OUT_OF_SCOPE
+    found = zip(probabilities.max(axis=1)[named], right[named], known[named], strict=True)
+    return [(float(sure), bool(hit), bool(there)) for sure, hit, there in found]
 
 
 def _paraphrases(data: _Data) -> list[str]:

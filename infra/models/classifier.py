@@ -10,7 +10,7 @@ from functools import cached_property
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,25 +29,26 @@ MAX_CHARACTERS = 4000  # of a text; more never fits MiniLM's 256 tokens
 TYPICAL = 0.02  # see `Scope`
 
 Matrix = NDArray[np.float64]
+Real = TypeVar("Real", np.float32, np.float64)
 
 
 @dataclass(frozen=True)
 class Scope:
     """In scope or not, from how sure and how typical a text is (`scope_features`).
 
-    With labelled examples out of scope, `weights` are a logistic regression on the features (Platt 1999). Without,
-    `quantiles` hold what the training texts scored on the first two, and P = 1 - exp(-share below / 0.02): the least
-    typical 1 % of them are below 0.4.
+    With labelled examples out of scope, `weights` are a logistic regression on all but the last feature (Platt 1999).
+    Without, `quantiles` hold what the training texts scored on the first and the last, and P = 1 - exp(-share below /
+    0.02): the least typical 1 % of them are below 0.4.
     """
 
-    weights: Matrix  # one a feature, then the intercept; empty without labels
+    weights: Matrix  # one a feature but the last, then the intercept; empty without labels
     quantiles: Matrix  # 2 × 101
 
     def probability(self, features: Matrix) -> float:
         """P(in scope) of one text's features."""
         if self.weights.size:
-            return float(1.0 / (1.0 + np.exp(-(features @ self.weights[:-1] + self.weights[-1]))))
-        known = zip(self.quantiles, features[: len(self.quantiles)], strict=True)
+            return float(1.0 / (1.0 + np.exp(-(features[:-1] @ self.weights[:-1] + self.weights[-1]))))
+        known = zip(self.quantiles, features[[0, -1]], strict=True)
         below = (np.searchsorted(row, value, side="right") / len(row) for row, value in known)
         return float(1.0 - np.exp(-min(below) / TYPICAL))
 
@@ -78,6 +79,7 @@ class Opinion:
     dense: Matrix  # texts × intents, the part of the scores that rests on MiniLM
     sparse: Matrix  # the part that rests on words and letters
     cosines: Matrix  # texts × intents, to the intents' centroids
+    closest: Matrix  # the cosine to the nearest text of the training
     temperature: float = 1.0
 
     @cached_property
@@ -133,10 +135,12 @@ class Calculation:
     def opinion(self, vectors: Matrix, texts: Sequence[str]) -> Opinion:
         """Both parts' scores for texts and their embeddings."""
         features = hstack([vectorizer.transform(texts) for vectorizer in self._vectorizers]).tocsr()
+        near = vectors @ self.trained.landmarks.T
         return Opinion(
-            dense=kernel(vectors, self.trained.landmarks, float(self.trained.width)) @ self.trained.dense,
+            dense=gaussian(near, float(self.trained.width)) @ self.trained.dense,
             sparse=np.asarray(features @ self.trained.sparse),
             cosines=vectors @ self.trained.centroids.T,
+            closest=near.max(axis=1),
             temperature=float(self.trained.temperature),
         )
 
@@ -151,17 +155,18 @@ class Calculation:
         return ranked, in_scope, bool(opinion.agreed[0])
 
 
-def kernel(vectors: Matrix, others: Matrix, width: float) -> Matrix:
-    """The Gaussian kernel of unit vectors, vectors × others."""
-    near: Matrix = np.exp(2.0 * width * (np.minimum(vectors @ others.T, 1.0) - 1.0))
+def gaussian(cosines: NDArray[Real], width: float) -> NDArray[Real]:
+    """The Gaussian kernel of unit vectors by their cosines: exp(-width · squared distance)."""
+    near: NDArray[Real] = np.exp(2.0 * width * (np.minimum(cosines, 1.0) - 1.0))
     return near
 
 
 def scoped(probabilities: Matrix, in_scope: Matrix, intents: NDArray[np.str_]) -> Matrix:
-    """Probabilities among which out of scope, where it is one of the intents, has what P(in scope) leaves it."""
+    """Probabilities that leave to out of scope, whether or not it is one of the intents, what P(in scope) leaves it."""
     outside = intents == OUT_OF_SCOPE
     if not outside.any():
-        return probabilities
+        inside: Matrix = probabilities * in_scope[:, None]
+        return inside
     topics = np.where(outside, 0.0, probabilities)
     shared: Matrix = in_scope[:, None] * topics / np.maximum(topics.sum(axis=1, keepdims=True), 1e-12)
     shared[:, outside] = 1.0 - in_scope[:, None]
@@ -176,13 +181,16 @@ def softmax(scores: Matrix) -> Matrix:
 
 
 def scope_features(opinion: Opinion, intents: NDArray[np.str_]) -> Matrix:
-    """texts × 4: log-odds and score of the best topic, cosine to the nearest centroid, score of out of scope."""
+    """texts × 5: log-odds of the best topic, cosine to the nearest centroid, score of the best topic, score of out of
+    scope, cosine to the nearest text of the training.
+    """
     outside = intents == OUT_OF_SCOPE
     columns = (
         _log_odds(opinion.probabilities[:, ~outside].max(axis=1)),
         opinion.nearest,
         opinion.scores[:, ~outside].max(axis=1),
         opinion.scores[:, outside].sum(axis=1),
+        opinion.closest,
     )
     return np.stack(columns, axis=1)
 

@@ -81,9 +81,12 @@ class TestClassifier:
         assert [one.intent for one in found] == list(ASKED) * 10
 
 
-async def test_probabilities_of_all_topics_add_up(trained: tuple[Path, RouterReport]) -> None:
-    found = await LocalClassifier.load(trained[0], HashingEmbedder()).classify("gift card for an order")
-    assert found.confidence + sum(p for _, p in found.alternatives) == pytest.approx(1.0)
+@pytest.mark.parametrize("text", ["gift card for an order", "zwölf Boxkämpfer jagen Viktor"])
+async def test_probabilities_of_all_topics_add_up_to_that_of_the_scope(
+    trained: tuple[Path, RouterReport], text: str
+) -> None:
+    found = await LocalClassifier.load(trained[0], HashingEmbedder()).classify(text)
+    assert found.confidence + sum(p for _, p in found.alternatives) == pytest.approx(found.in_scope)
     assert len({found.intent, *(intent for intent, _ in found.alternatives)}) == len(ASKED)
 
 
@@ -94,6 +97,7 @@ async def test_what_was_never_heard_is_less_in_scope(trained: tuple[Path, Router
         await local.classify("zwölf Boxkämpfer jagen Viktor"),
     )
     assert known.in_scope > 0.5 > strange.in_scope
+    assert known.confidence > 0.5 > strange.confidence
 
 
 def test_a_missing_classifier_says_how_to_train_one(tmp_path: Path) -> None:
