@@ -10,10 +10,11 @@ from rich.table import Table
 
 from infra.kafka.history import Entry, history
 from processors.outcome import BOT
+from processors.reopened import CUSTOMER
 from schemas.event import Event, Step
 from schemas.gate import ReplyApproved, TicketEscalated
 from schemas.ingress import TicketReceived
-from schemas.outcome import TERMINAL, TicketSettled
+from schemas.outcome import TERMINAL, Outcome, TicketSettled
 from schemas.resolution import ReplyDrafted
 from schemas.retrieval import EvidenceFound
 from schemas.router import TicketRouted
@@ -140,6 +141,8 @@ def _who(settled: TicketSettled) -> str | None:
     """What kind of actor it was; None for the path itself."""
     if settled.actor == BOT:
         return None
+    if settled.outcome is Outcome.REOPENED and settled.item_id is None:
+        return "the customer" if settled.actor == CUSTOMER else "the helpdesk"
     return "a helpdesk outside" if settled.outcome in TERMINAL else "a person"
 
 

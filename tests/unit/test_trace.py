@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
+
 from schemas.event import Stage, Step
 from schemas.outcome import Outcome, TicketSettled
 from sluice.trace import waterfall
@@ -54,3 +56,9 @@ def test_a_helpdesk_outside_is_no_person_and_nobody_is_named() -> None:
 
 def test_what_the_bot_says_beside_the_path_is_no_act() -> None:
     assert waterfall([settled(Outcome.ACKNOWLEDGED, timedelta(0), actor="bot")]) == []
+
+
+@pytest.mark.parametrize(("actor", "who"), [("customer", "the customer"), ("acme", "the helpdesk")])
+def test_who_reopened_an_answer_is_told(actor: str, who: str) -> None:
+    (line,) = waterfall([settled(Outcome.REOPENED, timedelta(0), actor=actor)])
+    assert line == f"  reopened ◆ by {who}, 2026-11-20 12:00:00 UTC"
