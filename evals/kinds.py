@@ -21,6 +21,7 @@ KNOWN_BY_WORDS = 3.5  # of a value, on average; longer ones are sentences, in wh
 _PRIVATE = re.compile(
     r"name(?!$)|(?<!merchant_)name|mail|phone|address|birth|dob|\bcvv|cvc|\bpin\b|passw|secret|token|ssn|social|zip"
     r"|postal|city|passenger|payment_method|payment_id|user|customer|owner|holder|verif|ip$|note|comment|reason"
+    r"|iban|\bbic\b|swift|routing|tax|passport|licen[cs]e|salary|income|medic|diagnos|health|gender|religi|ethnic"
     r"|internal|score|risk|flag|fraud|alert|_ids?$|^id$|payments$|source$"
 )
 _DATE = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}.*")

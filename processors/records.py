@@ -268,8 +268,8 @@ def _modifiers(words: Sequence[str]) -> Sequence[str]:
 
 
 def label_of(field: str) -> str:
-    """A field as words: `current_balance`, "current balance"."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|_+", " ", field).strip().lower()
+    """A field as words: `current_balance_usd`, "current balance"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|_+", " ", field.removesuffix("_usd")).strip().lower()
 
 
 def _once(question: str) -> str:

@@ -121,7 +121,7 @@ def _lines_of(kind: RecordKind) -> tuple[Line, ...]:
     """What is said of a record of an added kind: which one it is, then each field that may be told."""
     first, *others = kind.tells
     opening = f"This is what we have on your {kind.name} {{{first}}}."
-    return (Line(opening), *(Line(f"{label_of(field).capitalize()}: {{{field}}}.") for field in others))
+    return (Line(opening), *(Line(f"Its {label_of(field)}: {{{field}}}.") for field in others))
 
 
 def texts_of(source: Source, kinds: Kinds = NO_KINDS) -> frozenset[str]:

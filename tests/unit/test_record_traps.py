@@ -21,7 +21,7 @@ BASE = (Path(__file__).parents[2] / "infra" / "policy.toml").read_text()
 
 
 def customer(n: int) -> dict[str, Any]:
-    own = {"user_id": f"c{n}", "holder_name": "Mia Chen", "cvv": "123"}
+    own = {"user_id": f"c{n}", "holder_name": "Mia Chen", "cvv": "123", "iban": "DE00"}
     tanks = [
         {"tank_id": f"tk_{n}{place}", "size": size, "status": "FULL", **own} for place, size in enumerate("ab" * 2)
     ]

@@ -6,6 +6,7 @@ from processors import templates
 from processors.policy import RecordKind
 from processors.ports import Source
 from processors.records import meant
+from processors.tampered import instructs
 from schemas.retrieval import Fact
 
 CARD = RecordKind(
@@ -93,9 +94,14 @@ def test_a_name_said_in_full_is_told_from_a_longer_one() -> None:
 def test_only_what_the_policy_names_is_told_and_as_it_is() -> None:
     draft = templates.fill("Status of lc_9b1c?", "own_record", (GOLD, PALE), KINDS)
     assert draft is not None
-    told = "This is what we have on your library card lc_9b1c. Level: Pale Silver. Status: ON_HOLD. Valid until: "
-    assert draft.text == f"{told}2027-01-31."
+    told = "This is what we have on your library card lc_9b1c. Its level: Pale Silver. Its status: ON_HOLD."
+    assert draft.text == f"{told} Its valid until: 2027-01-31."
     assert "1111" not in " ".join(sentence.text for sentence in templates.statements(GOLD, KINDS))
+
+
+def test_what_is_told_reads_like_no_order_to_a_machine() -> None:
+    sentences = templates.statements(fact("card", "lc_2222", level="Gold", status="ACTIVE"), KINDS)
+    assert not any(instructs(sentence.text) for sentence in sentences)
 
 
 def test_another_topic_is_not_answered_from_them() -> None:
