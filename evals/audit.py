@@ -66,6 +66,11 @@ def first_clear(labels: Iterable[Label]) -> list[Label]:
     return list(found.values())
 
 
+def judged_by_people(labels: Iterable[Label]) -> list[Label]:
+    """People's verdicts on drawn answers, one an answer: a random sample of what went out."""
+    return first_clear(label for label in labels if label.drawn and label.kind is AuditorKind.PERSON)
+
+
 def _line(kind: AuditorKind, intent: str, settled: Sequence[Label]) -> AuditLine:
     n = sum(label.verdict is not Verdict.UNSURE for label in settled)
     bad = sum(label.verdict is Verdict.BAD for label in settled)

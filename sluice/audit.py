@@ -19,6 +19,7 @@ from infra.settings import Settings
 from infra.wiring import open_adapters
 from processors.ports import Audited, AuditorKind, Drawn, Label, Labels, Verdict
 from processors.queue import named_person
+from sluice.audit_certify import certify_by_audits
 from sluice.audit_view import KEYS, as_document, audit_view
 from sluice.reach import database_of
 from sluice.terminal import USAGE, AsJson, aside, console, fail, print_json, read_settings, run, show, stderr, verbatim
@@ -86,6 +87,9 @@ def audit(
         bool, typer.Option("--list", help="Draw what you ask for, and show what waits; with --json in full.")
     ] = False,
     as_report: Annotated[bool, typer.Option("--report", help="Show how many answers were bad, per intent.")] = False,
+    certify: Annotated[
+        float | None, typer.Option(min=0.0001, max=0.5, help="Prove this rate, less than the certificate's, by audits.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge answers that went out by themselves, drawn at random: good, bad, or unsure.
@@ -93,6 +97,9 @@ def audit(
     The ticket, the answer and what it cites stand side by side. Stop whenever you like: what was drawn waits for the
     next call, and no answer is drawn twice. An answer is bad when it says something untrue, promises what it must not,
     or does not answer what was asked; wording alone is not bad.
+
+    With --certify, the verdicts that people gave since the certificate was issued are tested once, and a tighter one is
+    written where they prove it.
 
     What does not come from a keyboard is a machine audit, and is called so everywhere. The live guard obeys people's
     verdicts on drawn answers, and a machine's only where the policy says so.
@@ -107,6 +114,8 @@ def audit(
 
       sluice audit --report
 
+      sluice audit --certify 0.021
+
       sluice audit --list --json --machine judge-1
 
       sluice audit --machine judge-1 --from verdicts.jsonl
@@ -114,6 +123,9 @@ def audit(
     settings = read_settings()
     if as_report:
         _report(settings, as_json)
+        return
+    if certify is not None:
+        certify_by_audits(settings, certify, as_json=as_json)
         return
     auditor = _auditor(settings, person, machine, verdicts)
     wish = Wish(share, number, seed or secrets.token_hex(8), datetime.now(UTC) - timedelta(days=days))
