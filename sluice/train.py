@@ -56,6 +56,8 @@ def router(suite: SuiteName, out: Out = None, corrections: Corrections = None, a
 def gate(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
     """Train and calibrate the verifier on right answers and spoilt ones; prints what it catches.
 
+    The ranking and the local answerer are fitted before it: it judges what they answer.
+
     Examples:
 
       sluice train gate shop --json

@@ -38,7 +38,7 @@ from evals.train.answerer import fit_rank, save_rank
 from evals.train.answers import Example, Kept, Library, Maker, offers, sample, sections_of
 from evals.train.choice import likeliest
 from evals.train.records import RecordFigures, Records, learn_records
-from evals.train.retrieval import article_model, labelled, learn_retrieval, often
+from evals.train.retrieval import article_model, labelled, often, train_retrieval
 from infra.models.extractive import LocalExtractive
 from infra.models.precedents import Given, Key, Precedent, Precedents, precedents_of
 from infra.models.verifier import (
@@ -145,7 +145,8 @@ def train_gate(
 
     Without an answerer it is the local one, which is fitted too and written beside it (`answerer.json`).
 
-    `found` are the passages of its tickets, ordered by what was learned of other customers; it is learned without.
+    `found` are the passages of its tickets, ordered by what was learned of other customers. Without them the ranking is
+    trained as well (`ranker.npz`): it and what judges its answers belong together.
 
     Raises:
         ValueError: the suite has no tickets or sections to make right and wrong answers of.
@@ -167,7 +168,7 @@ async def _train(
     tickets = labelled(suite, parted)
     library = await Library.of(sections_of(suite), embedder)
     progress(f"{len(library.sources)} sections read")
-    passages = await _found(suite, embedder) if found is None else found
+    passages = await _found(suite, out_dir, embedder) if found is None else found
     given = {name: library.as_found(ones) for name, ones in passages.items()}
     sampled = sample(tickets, library)
     if answerer is None:
@@ -187,10 +188,10 @@ async def _train(
     return replace(report, digest=digest)
 
 
-async def _found(suite: Suite, embedder: Embedder) -> Found:
-    """The passages as retrieval orders them; nothing where it has too little to learn from."""
+async def _found(suite: Suite, directory: Path, embedder: Embedder) -> Found:
+    """The passages as retrieval orders them, which learns it now; nothing where it has too little to learn from."""
     try:
-        return (await learn_retrieval(suite, embedder))[1].found
+        return (await train_retrieval(suite, directory, embedder)).found
     except ValueError:
         return {}
 

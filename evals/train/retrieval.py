@@ -151,18 +151,6 @@ async def train_retrieval(
     Raises:
         ValueError: the suite has no help centre, or fewer than 40 tickets whose article is known.
     """
-    trained, report = await learn_retrieval(suite, embedder, progress=progress)
-    if report.kept:
-        save(trained, directory)
-    else:
-        (directory / FILE).unlink(missing_ok=True)
-    return report
-
-
-async def learn_retrieval(
-    suite: Suite, embedder: Embedder, *, progress: Progress = lambda _: None
-) -> tuple[Trained, RetrievalReport]:
-    """What is learned of the suite's train half, saved nowhere. Raises as `train_retrieval` does."""
     parts = halves(suite)
     cases = await cases_of(suite, examples_of(suite, parts), embedder, progress)
     if len(cases) < ENOUGH:
@@ -175,7 +163,11 @@ async def learn_retrieval(
     kept = trained.hits > untrained.hits
     known, weights = _article_model(cases, articles)
     told = {"suite": suite.name, "split": parts.rule, "examples": len(cases), "embedder": embedder.name}
-    report = RetrievalReport(
+    if kept:
+        save(Trained(ranking, known, weights, {**told, **_versions()}), directory)
+    else:
+        (directory / FILE).unlink(missing_ok=True)
+    return RetrievalReport(
         suite=suite.name,
         split=parts.rule,
         examples=len(cases),
@@ -186,7 +178,6 @@ async def learn_retrieval(
         kept=kept,
         found=_in_order(filled, others) if kept else _in_order(cases, [DEFAULT] * len(cases)),
     )
-    return Trained(ranking, known, weights, {**told, **_versions()}), report
 
 
 # -- examples
