@@ -46,7 +46,6 @@ FOLDS_OF_MANY = 3  # where an intent has plenty of examples, five take long and 
 LIMIT = 20_000  # texts, 3 minutes and 2 GB; the time grows with the cube
 CHARACTERS = 1_000_000  # of all texts; more take minutes to embed
 FOLD_LIMIT = 6000  # texts a model of the cross-validation is fitted on
-MIN_EXAMPLES = 2  # a rarer intent cannot be learnt
 FEW = 30  # examples an intent; with fewer, intents are weighted equally
 ALIKE = 0.65  # cosine from which two texts of an intent are paraphrases of each other
 CORRECTED = "correction:"  # how the ids of corrections begin
@@ -57,6 +56,8 @@ SECTION_CHARACTERS = 600
 
 Progress = Callable[[str], None]
 Labels = NDArray[np.str_]
+
+NO_INTENTS: Labels = np.array([], dtype=np.str_)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,6 @@ class RouterReport:
     examples: int
     corrections: int  # of them, by people
     intents: int
-    dropped: tuple[str, ...]  # intents with too few examples
     sections: int  # of the help centre, used as further examples
     folds: int
     accuracy: float
@@ -168,7 +168,6 @@ class RouterReport:
                     for kind, parts in (("channel", self.by_channel), ("language", self.by_language))
                     for row in parts
                 ),
-                *(f"too few examples: {intent}" for intent in self.dropped),
                 *(
                     f"  {row.recall:5.0%} of {row.examples:4} found, {row.precision:5.0%} right  {row.intent}"
                     for row in rows
@@ -210,13 +209,16 @@ async def train_router(
     labelled tickets cite its article most. A correction takes the place of what else is said of the same text.
 
     Raises:
-        ValueError: the train half has fewer than two intents with enough examples.
+        ValueError: the train half has fewer than two intents.
     """
     parts = halves(suite)
     everything = _corrected(_examples(parts), corrections)
-    examples, dropped = _enough(_capped(everything))
-    progress(f"{len(examples)} texts, {len({example.intent for example in examples})} intents")
-    texts = _further(suite, sorted({example.intent for example in examples}))
+    examples = _capped(everything)
+    intents = sorted({example.intent for example in examples})
+    if len(intents) < 2:
+        raise ValueError(f"needs two intents in the train half; there is {', '.join(intents) or 'none'}")
+    progress(f"{len(examples)} texts, {len(intents)} intents")
+    texts = _further(suite, intents)
     unlabelled = [ticket for ticket in parts.train if not ticket.intent_label]
     data, pair = await _featured(examples, texts, embedder, progress)
     with threadpool_limits(1):
@@ -228,7 +230,7 @@ async def train_router(
         progress("fitting on everything")
         trained = _fitted(data, pair, out.temperature, scope)
     guessed = await _guessed(unlabelled, trained, embedder)
-    report = _report(suite, parts, data, _Measured(out, scope, hard, dropped), guessed)
+    report = _report(suite, parts, data, _Measured(out, scope, hard), guessed)
     provenance = {**report.summary(), "embedder": embedder.name, "trained_on": on.isoformat(), **_versions()}
     return replace(report, version=save(out_dir, trained, provenance))
 
@@ -266,16 +268,6 @@ def _capped(examples: Sequence[Example]) -> list[Example]:
     room = accumulate(len(example.text) for example in drawn)
     chosen = [example for example, taken in zip(drawn, room, strict=True) if taken <= CHARACTERS]
     return sorted(chosen, key=lambda example: example.id)
-
-
-def _enough(examples: Sequence[Example]) -> tuple[tuple[Example, ...], tuple[str, ...]]:
-    counts = Counter(example.intent for example in examples)
-    rare = {intent for intent, count in counts.items() if count < MIN_EXAMPLES}
-    if len(counts) - len(rare) < 2:
-        raise ValueError(
-            f"needs two intents with {MIN_EXAMPLES} examples each in the train half; there is {dict(counts)}"
-        )
-    return tuple(example for example in examples if example.intent not in rare), tuple(sorted(rare))
 
 
 def _further(suite: Suite, intents: Sequence[str]) -> list[tuple[str | None, str, str]]:
@@ -362,11 +354,11 @@ def _cross_validated(data: _Data, folds: Rows, progress: Progress) -> Opinion:
     return Opinion(dense, sparse, cosines, closest)
 
 
-def _seen(data: _Data, inside: Rows, outside: Rows, temperature: float = 1.0) -> Opinion:
-    """What a model of the texts inside makes of those outside."""
-    found: Scores = _ridge(data, inside).scores(data.features, outside)
+def _seen(data: _Data, inside: Rows, outside: Rows, strange: Labels = NO_INTENTS) -> Opinion:
+    """What a model of the texts inside, to which some intents are strange, makes of those outside."""
+    found: Scores = _ridge(data, inside, strange).scores(data.features, outside)
     cosines = data.vectors[outside] @ _centroids(data, inside).T
-    return Opinion(found.dense, found.sparse, cosines, found.closest, temperature)
+    return Opinion(found.dense, found.sparse, cosines, found.closest)
 
 
 def _thinned(data: _Data, rows: Rows) -> Rows:
@@ -375,10 +367,10 @@ def _thinned(data: _Data, rows: Rows) -> Rows:
     return np.array(sorted(chosen))
 
 
-def _ridge(data: _Data, rows: Rows) -> Ridge:
-    """The regression on some examples and the texts they lend a label."""
+def _ridge(data: _Data, rows: Rows, strange: Labels = NO_INTENTS) -> Ridge:
+    """The regression on some examples and the texts they lend a label; the names of strange intents stay unknown."""
     lent = _lent(data, rows)
-    used = np.flatnonzero(lent != "")
+    used = np.flatnonzero((lent != "") & ~np.isin(lent, strange))
     labels = np.concatenate([data.columns[rows], np.searchsorted(data.intents, lent[used])])
     every = np.concatenate([rows, len(data.examples) + used])
     return fit(data.features, every, labels, len(data.intents))
@@ -495,10 +487,12 @@ def _hard(data: _Data, paraphrases: Sequence[str], temperature: float, scope: Sc
         turn, fold = divmod(place, STRANGE)
         progress(f"cross-validating on paraphrases and strange topics, {place + 1}")
         folds = _dealt([f"{turn or ''}{name}" for name in paraphrases], list(data.labels), STRANGE)
-        strange = np.isin(data.columns, topics[(fold + turn) % STRANGE :: STRANGE])
+        left_out = data.intents[topics[(fold + turn) % STRANGE :: STRANGE]]
+        strange = np.isin(data.labels, left_out)
         inside, outside = np.flatnonzero((folds != fold) & ~strange), np.flatnonzero(folds == fold)
         if len(outside) and len(set(data.labels[inside])) > 1:
-            found = _seen(data, _thinned(data, inside), outside, temperature)
+            seen = _seen(data, _thinned(data, inside), outside, left_out)
+            found = replace(seen, temperature=temperature)
             known = ~strange[outside] & (data.labels[outside] != OUT_OF_SCOPE)
             read += _read(data, _final(found, scope, data.intents)[0], outside, known)
     inside_read = [(sure, hit) for sure, hit, there in read if there]
@@ -556,7 +550,6 @@ class _Measured:
     out: Opinion
     scope: Scope
     hard: _Hard
-    dropped: tuple[str, ...]
 
 
 def _report(suite: Suite, parts: Halves, data: _Data, measured: _Measured, guessed: Mapping[str, str]) -> RouterReport:
@@ -571,7 +564,6 @@ def _report(suite: Suite, parts: Halves, data: _Data, measured: _Measured, guess
         examples=len(data.examples),
         corrections=sum(example.id.startswith(CORRECTED) for example in data.examples),
         intents=len(data.intents),
-        dropped=measured.dropped,
         sections=sum(article is not None for article in data.extra_articles) // 2,
         folds=_fold_count(data),
         accuracy=float(right.mean()),
