@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 from processors.edits import changes_fact
 from schemas.control import Scope, ScopeKind, Stop
 from schemas.event import Aware, Value
+from schemas.gate import Disposition
 from schemas.outcome import Outcome, TicketSettled
 
 MULTIPLES = (1.5, 2.0, 3.0, 5.0, 8.0, 12.0)  # of the budget: the rates that are looked for
@@ -114,7 +115,7 @@ def signal(settled: TicketSettled) -> Feedback | None:
 def _spoken(settled: TicketSettled) -> bool | None:
     match settled.outcome:
         case Outcome.SENT:
-            return False if settled.actor == BOT else None
+            return False if settled.actor == BOT or _by_itself(settled) else None
         case Outcome.REOPENED:
             return True if settled.item_id is None else None  # an item's act says that a parked reply never went out
     if settled.decision is None or settled.decision.rule not in WOULD_BE_SENT:
@@ -127,6 +128,11 @@ def _spoken(settled: TicketSettled) -> bool | None:
         case Outcome.REJECTED:
             return (settled.reason or "").partition(":")[0] in WORST_REJECTED or None
     return None
+
+
+def _by_itself(settled: TicketSettled) -> bool:
+    """Whether nobody decided on a reply that a helpdesk outside delivered."""
+    return settled.decision is not None and settled.decision.disposition is Disposition.AUTO
 
 
 # -- all its scopes

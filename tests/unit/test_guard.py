@@ -189,6 +189,9 @@ def settled(outcome: Outcome, *, rule: str = "switched-to-suggest", **more: obje
     return TicketSettled(ticket_id=UUID(int=1), conversation="c", revision=1, outcome=outcome, settled_at=NOON, **given)
 
 
+AUTO = settled(Outcome.SENT).decision.model_copy(update={"disposition": Disposition.AUTO})  # type: ignore[union-attr]
+
+
 def edit(before: str, after: str, **more: object) -> TicketSettled:
     return settled(Outcome.EDITED, diff=diff(before, after), **more)
 
@@ -198,6 +201,7 @@ def edit(before: str, after: str, **more: object) -> TicketSettled:
     [
         (settled(Outcome.SENT, actor="bot"), False),
         (settled(Outcome.SENT), None),
+        (settled(Outcome.SENT, actor="acme", decision=AUTO), False),
         (settled(Outcome.REOPENED), True),
         (settled(Outcome.REOPENED, item_id=UUID(int=2)), None),
         (settled(Outcome.REOPENED, intent=None), None),
