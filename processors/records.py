@@ -15,13 +15,14 @@ from schemas.retrieval import Fact
 MOST_WORDS = 60  # of a question; who writes more tells a story, which a person should read
 Kinds = Mapping[str, RecordKind]  # by kind
 
+_OWN = re.compile(r"\b(?:my|mine|our|ours|me|i|i'd|i'm|i've|we)\b")
 _DIGITS = re.compile(r"\d+ ?")
 _WORD = re.compile(r"[#$€£]?\w[\w'’./,-]*")
 _DETERMINERS = frozenset(("my", "our", "the", "this", "that"))
 _PLAIN = frozenset(map(stem, ("current", "own", "existing", "present", "actual")))  # before a noun, they pick nothing
 _PICKING = frozenset(
-    """latest newest oldest earliest previous other another second third both joint else former next
-    recent""".split()  # noqa: SIM905 - a list of words reads better as prose
+    """latest newest oldest earliest previous other another second third both joint else former next recent all every
+    each old""".split()  # noqa: SIM905 - a list of words reads better as prose
 )  # they pick a record by what no field says
 _SHORT_FORMS = frozenset(
     ("what", "that", "it", "there", "here", "let", "where", "when", "how", "who", "which", "he", "she")
@@ -45,11 +46,17 @@ _NO_LOOK_UP = re.compile(  # a reason, a rule, a plan or a complaint is asked ab
 _STATES = frozenset(
     map(
         stem,
-        """status state active open opened closed pending approved processed shipped complete completed blocked frozen
-        resolved progress update happening stand stands gone""".split(),  # noqa: SIM905
+        """status state active open opened closed pending approved processed shipped delivered complete completed
+        blocked frozen resolved confirmed paid cancelled suspended requested booked scheduled progress update happening stand
+        stands gone arrived sent""".split(),  # noqa: SIM905
     )
 )
-_SUMS = frozenset(map(stem, ("balance", "much", "amount", "money", "cost", "total", "sum", "price", "owe")))
+_SUMS = frozenset(
+    map(
+        stem,
+        """balance much amount money cost total sum price owe paying spend spent purchase""".split(),  # noqa: SIM905
+    )
+)
 _MONEY = re.compile(r"-?[$€£]?\s?-?\d[\d,]*(?:\.\d+)?")
 _OPENING = frozenset(
     """what when where which how is are was were has have had did does do could can would will may tell give show let
@@ -57,11 +64,15 @@ _OPENING = frozenset(
     kindly just quick also so its it this that with for of on to what's when's where's how's it's morning afternoon
     evening need would""".split()  # noqa: SIM905
 )  # how a question begins, or goes on; a verb that is none of them orders something
-_YES_OR_NO = frozenset(("is", "are", "was", "were", "has", "have", "had", "did", "does", "do"))
-_BESIDE = frozenset(
-    map(stem, ("still", "already", "through", "yet", "now", "currently", "right", "moment", "today", "end", "ending"))
+_ASKING = frozenset(
+    map(
+        stem,
+        """still already yet now currently current right moment today through end ending quick question hey hello hi
+        good morning afternoon evening day number id record file show shown list listed say said tell know see check look
+        find give let want like need wonder wondering curious exactly much many news long date time kindly sir madam
+        thanks thank last get got remind confirm under i'd i'm i've""".split(),  # noqa: SIM905
+    )
 )
-_WHEN_DOES = re.compile(r"\bwhen (?:do|does|is|are)\b")
 _WHEN = re.compile(r"\bwhen (?:was|were|did)\b", re.IGNORECASE)
 _DATE = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}\b.*")
 _ALL = frozenset(map(stem, ("details", "information", "info")))
@@ -74,6 +85,8 @@ def meant(question: str, facts: Sequence[Fact], kinds: Kinds) -> Fact | None:
     if not asked.looks_up:
         return None
     ids = asked.ids | asked.words & frozenset(one.own_id for one in told)
+    if not ids and not asked.speaks_of_own:
+        return None
     there = [one for one in told if one.there and ids <= one.ids]
     left = there if ids and len(there) == 1 else _named_most(asked, there)
     if len(left) != 1:
@@ -186,6 +199,11 @@ class _Asked:
             and _PICKING.isdisjoint(word.lower() for word in self._words)
         )
 
+    @property
+    def speaks_of_own(self) -> bool:
+        """Whether the writer says that something is theirs."""
+        return _OWN.search(self._text.lower()) is not None
+
     @cached_property
     def stems(self) -> frozenset[str]:
         words = [word for word in self._words if not _has_digit(word)]
@@ -204,9 +222,9 @@ class _Asked:
     def only(self, told: _Told) -> bool:
         """Whether everything that picks a record, or names somebody, is of this one."""
         known = told.values | told.naming | told.labels | _PLAIN
-        picked = (*self._names(), *self._owners(), *self._before(told.name))
+        picked = (*self._names(), *self._owners(), *self._before(told.naming))
         named = all(stem(word.lower()) in known or _bare(word.lower()) in told.ids for word in picked)
-        named = named and self._orders_nothing(known, told.ids) and self._nothing_else(known)
+        named = named and self._orders_nothing(known, told.ids) and self._nothing_else(known, told.ids)
         return named and told.wholly_named(self.stems)
 
     def asks_of(self, told: _Told) -> bool:
@@ -234,14 +252,16 @@ class _Asked:
         begun = (words[0].rstrip(".,'/-") for words in firsts if words)
         return all(word in _OPENING or stem(word) in known or _bare(word) in ids for word in begun)
 
-    def _nothing_else(self, known: frozenset[str]) -> bool:
-        """Whether a question for yes or no, or when, holds no word that the record does not: "is it insured?"."""
+    def _nothing_else(self, known: frozenset[str], ids: frozenset[str]) -> bool:
+        """Whether no word is about anything but the record and asking, and each question is about it."""
+        asking = known | _STATES | _SUMS
+        if self.stems - asking - _ASKING:
+            return False
         for sentence in re.split(r"(?<=[.!?])\s+|\n", self._text.lower()):
-            words = _WORD.findall(sentence)
-            if words and (words[0] in _YES_OR_NO or _WHEN_DOES.search(sentence)):
-                said = _stemmed(" ".join(word for word in words if not _has_digit(word)))
-                if said - known - _STATES - _BESIDE:
-                    return False
+            about = _stemmed(sentence)
+            named = any(_bare(word) in ids for word in _WORD.findall(sentence))
+            if sentence.endswith("?") and about and not named and not about & asking:
+                return False
         return True
 
     def _owners(self) -> Iterator[str]:
@@ -258,8 +278,13 @@ class _Asked:
 
 
 def _modifiers(words: Sequence[str]) -> Sequence[str]:
-    """The last words back to a determiner; none where another small word comes first."""
+    """The last words back to a determiner; none where another small word comes first.
+
+    With "a" itself, which is no word of any record: a gold card is not the one that the customer has.
+    """
     for place in range(len(words) - 1, -1, -1):
+        if words[place] in ("a", "an", "any"):
+            return words[place:]
         if words[place] in _DETERMINERS:
             return words[place + 1 :]
         if words[place] in STOP_WORDS:
