@@ -47,8 +47,8 @@ _STATES = frozenset(
     map(
         stem,
         """status state active open opened closed pending approved processed shipped delivered complete completed
-        blocked frozen resolved confirmed paid cancelled suspended requested booked scheduled progress update happening stand
-        stands gone arrived sent""".split(),  # noqa: SIM905
+        blocked frozen resolved confirmed paid cancelled suspended requested booked scheduled progress update
+        happening stand stands gone arrived sent""".split(),  # noqa: SIM905
     )
 )
 _SUMS = frozenset(
@@ -68,8 +68,8 @@ _ASKING = frozenset(
     map(
         stem,
         """still already yet now currently current right moment today through end ending quick question hey hello hi
-        good morning afternoon evening day number id record file show shown list listed say said tell know see check look
-        find give let want like need wonder wondering curious exactly much many news long date time kindly sir madam
+        good morning afternoon evening day number id record file show shown list listed say said tell know see check
+        look find give let want like need wonder wondering curious exactly much many news long date time kindly sir madam
         thanks thank last get got remind confirm under i'd i'm i've""".split(),  # noqa: SIM905
     )
 )
