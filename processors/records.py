@@ -69,8 +69,8 @@ _ASKING = frozenset(
         stem,
         """still already yet now currently current right moment today through end ending quick question hey hello hi
         good morning afternoon evening day number id record file show shown list listed say said tell know see check
-        look find give let want like need wonder wondering curious exactly much many news long date time kindly sir madam
-        thanks thank last get got remind confirm under i'd i'm i've""".split(),  # noqa: SIM905
+        look find give let want like need wonder wondering curious exactly much many news long date time kindly sir
+        madam thanks thank last get got remind confirm under i'd i'm i've""".split(),  # noqa: SIM905
     )
 )
 _WHEN = re.compile(r"\bwhen (?:was|were|did)\b", re.IGNORECASE)
@@ -254,7 +254,7 @@ class _Asked:
 
     def _nothing_else(self, known: frozenset[str], ids: frozenset[str]) -> bool:
         """Whether no word is about anything but the record and asking, and each question is about it."""
-        asking = known | _STATES | _SUMS
+        asking = known | _STATES | _SUMS | _ALL
         if self.stems - asking - _ASKING:
             return False
         for sentence in re.split(r"(?<=[.!?])\s+|\n", self._text.lower()):
