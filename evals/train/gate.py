@@ -69,6 +69,7 @@ STOPPED = 0.1  # share of good sentences stopped at the second operating point
 NEAR = 0.001  # what it costs a weight of the choice to leave zero, by its square
 NATURAL = 3.0  # weight of answers as they were drafted, against made-up ones
 ENOUGH = 15  # right and wrong chosen answers needed to calibrate on them
+TELLING = 30  # best chosen answers by which topics are judged, where fewer pass
 Matrix = NDArray[np.float64]
 Found = Mapping[str, Sequence[Passage]]  # by ticket
 
@@ -104,7 +105,7 @@ class GateReport:
     caught: tuple[Caught, ...]
     calibrated_on: str
     digest: str  # SHA-256 of the written file
-    stopped: frozenset[str] = frozenset()  # the questions whose chosen answer does not pass
+    stopped: frozenset[str] = frozenset()  # the questions of chosen answers that neither pass nor are among the best
 
     def summary(self) -> dict[str, object]:
         """All figures; nothing that customers wrote."""
@@ -516,12 +517,17 @@ def _report(
         caught=_caught(examples, rows, fitted, float(np.quantile(good, STOPPED))),
         calibrated_on=fitted.calibrated_on,
         digest="",
-        stopped=frozenset(
-            example.question
-            for example, score in zip(examples, worst, strict=True)
-            if example.kind == "chosen" and score < FLOOR
-        ),
+        stopped=_stopped(examples, worst),
     )
+
+
+def _stopped(examples: Sequence[Example], worst: Sequence[float]) -> frozenset[str]:
+    """The questions of chosen answers below the floor; not the `TELLING` best ones, as fewer than that tell little."""
+    chosen = [
+        (score, example.question) for example, score in zip(examples, worst, strict=True) if example.kind == "chosen"
+    ]
+    best = sorted((score for score, _ in chosen), reverse=True)[:TELLING]
+    return frozenset(question for score, question in chosen if score < min([FLOOR, *best[-1:]]))
 
 
 def _worst(examples: Sequence[Example], rows: Sequence[Measured], fitted: Fitted) -> list[float]:

@@ -133,3 +133,9 @@ def test_a_swapped_number_is_another_number() -> None:
     }
     assert len(swapped) > 5
     assert sentence.text not in swapped
+
+
+def test_the_stopped_are_below_the_floor_and_not_among_the_best(report: GateReport) -> None:
+    assert report.stopped
+    assert all("poem" in question for question in report.stopped)
+    assert "stopped" not in report.summary()
