@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 from xdist.scheduler import LoadScopeScheduling
 
@@ -19,6 +20,10 @@ from infra.kafka.local import LocalKafka, kafka_available, start_kafka
 from infra.postgres.local import DATABASE, LocalPostgres, start_postgres
 from infra.settings import PREFIX, Settings, env_name
 from schemas.topics import all_topics
+
+hypothesis_settings.register_profile("here", deadline=None)  # a busy machine is no failure
+hypothesis_settings.load_profile("here")
+
 
 PARTITIONS = 3  # enough to be several; twelve take a second to make
 SERVERS = {"kafka", "own_kafka", "postgres"}
