@@ -62,7 +62,7 @@ _OPENING = frozenset(
     """what when where which how is are was were has have had did does do could can would will may tell give show let
     check look confirm say remind find know see i i'd i'm my our the a any hi hello hey good dear thanks thank please
     kindly just quick also so its it this that with for of on to what's when's where's how's it's morning afternoon
-    evening need would""".split()  # noqa: SIM905
+    evening need would until since till""".split()  # noqa: SIM905
 )  # how a question begins, or goes on; a verb that is none of them orders something
 _ASKING = frozenset(
     map(
@@ -70,7 +70,7 @@ _ASKING = frozenset(
         """still already yet now currently current right moment today through end ending quick question hey hello hi
         good morning afternoon evening day number id record file show shown list listed say said tell know see check
         look find give let want like need wonder wondering curious exactly much many news long date time kindly sir
-        madam thanks thank last get got remind confirm under i'd i'm i've""".split(),  # noqa: SIM905
+        madam thanks thank last get got remind confirm under until since till i'd i'm i've""".split(),  # noqa: SIM905
     )
 )
 _WHEN = re.compile(r"\bwhen (?:was|were|did)\b", re.IGNORECASE)
