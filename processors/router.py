@@ -9,7 +9,7 @@ from pydantic import Field
 from processors.errors import ModelFailed, Retryable
 from processors.policy import Policy, RuleHit, Thresholds, amount_rule, asks_of_record, hard_rule, strictness, wish_of
 from processors.ports import Classification, Classifier, Ledger, LedgerEntry, Model, Prompt, Shown, SwitchView
-from processors.segments import Segment, clauses, is_aside, is_english, segments
+from processors.segments import Segment, clauses, is_aside, is_english, leans, segments
 from schemas.control import SwitchState
 from schemas.event import Probability, Value
 from schemas.ingress import Channel, TicketReceived
@@ -196,6 +196,7 @@ async def _parts(
         return
     alone = len(parts) == 1 and not ticket.subject.strip()
     for part in parts:
+        before = _told_before(part, parts)
         if policy.languages == ("en",) and not part.title and not is_english(part.text):
             yield _Limit(
                 Band.SUGGEST, "part_language", f"a part of it may be in another language: {_quoted(part.text)}"
@@ -203,12 +204,28 @@ async def _parts(
         try:
             own = found if alone else await classifier.classify(part.text)
             limit = _limit_of(part, own, ticket, found, policy)
+            if limit and before and _may_lean(limit, own):
+                own = await classifier.classify(f"{before} {part.text}")
+                limit = _limit_of(part, own, ticket, found, policy)
             if limit is None and classifier.prompt_hash is None:  # a prompted model reads a sentence whole
                 limit = await _hidden(part, ticket, policy, classifier)
         except ModelFailed as error:
             limit = _Limit(Band.SUGGEST, "part_unread", f"a part of it cannot be read ({error}): {_quoted(part.text)}")
         if limit:
             yield limit
+
+
+def _told_before(part: Segment, parts: Sequence[Segment]) -> str:
+    """What the only question of a message leans on: the sentence before it. Empty where it stands by itself."""
+    told = [other for other in parts if not other.title]
+    place = told.index(part) if part in told else 0
+    only = part.asks and sum(other.asks for other in told) == 1
+    return told[place - 1].text if place and only and leans(part.text) else ""
+
+
+def _may_lean(limit: "_Limit", own: Classification) -> bool:
+    """Whether a question that points back may be another when read with what it points at."""
+    return limit.rule == "unsure_part" or (limit.rule == "second_question" and own.confidence < CONTEXT)
 
 
 def _limit_of(

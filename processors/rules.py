@@ -608,8 +608,8 @@ MONEY_BACK = _any(
 # -- what only limits a ticket to a draft for a person
 
 _DO = (
-    r"(?:cancel|stop|end|change|update|switch|move|exchange|swap|replace|refund|credit|apply|add|remove|merge|pause"
-    r"|resume|re-?activate|activate|unpause|wake|skip|hold|re-?send|send|ship|re-?ship|"
+    r"(?:cancel|call off|stop|end|change|update|switch|move|exchange|swap|replace|refund|credit|apply|add|remove|merge"
+    r"|pause|resume|re-?activate|activate|unpause|wake|skip|hold|re-?send|send|ship|re-?ship|"
     r"redirect|re-?route|deliver|post|extend|make|raise|lower|increase|set|put|turn|reset|unlock|unblock|take|book"
     r"|charge|register|correct|fix|arrange|honou?r|waive|re-?issue|issue|forward|return|"
     r"collect|pick|renew|restart|start|transfer|combine|split|mark|delete|enter|place|order|process|re-?open|open"
@@ -627,13 +627,20 @@ _THING = (
     r"(?:my|our|the|this|that|it|them|these|those|me|us|both|one|#?\w*\d{3,}|whole|all|a|an|another|back|to|up|for"
     r"|off|out|instead|please)"
 )
+_ASKED = "".join(  # "when will you charge me?" asks for a time, and so on
+    rf"(?<!\b{words} )"
+    for words in (
+        *("when", "why", "how", "where", "what", "how much", "how many", "how long", "how soon", "how often"),
+        *(f"{which} {time}" for which in ("what", "which") for time in ("day", "date", "month", "time")),
+    )
+)
 _NAMED = r"(?:\b[a-z]{1,4}\d{3,}|#\d{3,}|\border\b|\bmy (?:subscription|box|account|plan|points))"
 
 ACTION = _any(
     r"\b(?:please|pls|plz|kindly)(?: (?:also|just|now|then|can you|could you|would you|go ahead and|do)){0,6}"
     rf" {_TELL}{_DO}\b",
-    r"\b(?:can|could|would|will) (?:you|u|somebody|someone|anybody|one of you)(?: (?:please|pls|plz|also|kindly|just"
-    rf"|maybe|possibly|perhaps|then|guys)){{0,6}} {_TELL}{_DO} {_THING}\b",
+    rf"{_ASKED}\b(?:can|could|would|will) (?:you|u|somebody|someone|anybody|one of you)"
+    rf"(?: (?:please|pls|plz|also|kindly|just|maybe|possibly|perhaps|then|guys)){{0,6}} {_TELL}{_DO} {_THING}\b",
     r"\b(?:like|want|need|ask|asking|appreciate|prefer|love|expect|request|wish) (?:you|u|someone|somebody) to"
     rf" {_TELL}{_DO}\b",
     r"\b(?:i|we)(?:'?d| would| want| need| wish| request| hereby| ask)(?: also)?(?: to)? ?(?:like|love|want"

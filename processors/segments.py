@@ -35,14 +35,34 @@ _RUN_ON = re.compile(  # a new sentence without a sign before it
     r"|get me|give me|let me|stop|remove|close|delete|end|drop|purge|scrap|terminate|refund)\s)",
     re.IGNORECASE,
 )
+_OPEN = re.compile(  # begins a question whose verb is still to come: "In which order do you pay?" is one
+    r"(?:^|[,:;–—] ?|\b(?:and|or|but|so) )(?:(?:in|for|on|at|by|to|from|of|with) )?(?:what|which|whose|how)"
+    r"(?: (?!is|are|was|were|do|does|did|can|could|will|would|should|must|may|has|have)[\w'-]+){1,4}$",
+    re.IGNORECASE,
+)
+_INVERTED = re.compile(r"\s+(?:do you|is there|are there|are you)\s", re.IGNORECASE)
 _ASKS = re.compile(
     r"\?|^(?:(?:and|also|but|so|then|please|plz|pls|hi|hello|hey)[, ]+)*(?:what|whats|what's|when|where|wheres|why|how|"
     r"which|who|whose|can|could|do|does|did|is|are|will|would|may|should|tell|give|send|explain|let me know|i want|"
     r"i need|i'd like|i would like|we want|we need|please|write|show|find|forget|"
     r"help|confirm|check|look|status|any|news|track|update|about)\b"
 )
+_EMPTY = frozenset(  # words that say nothing of what a question is about
+    """a an the and or but so then also about of to for from with without at on in by up out off all over again still
+    yet just only now here there it its that this these those them they one ones he him his she her we us our you your
+    u i me my mine is are was were be been being am do does did done doing have has had can could will would shall
+    should may might must what which who whom whose when where why how whats wheres hows long much many soon often
+    far if whether not no any some such thing things something anything get got go goes going mean means need needs
+    right ok way left else really actually exactly please""".split()  # noqa: SIM905 - reads as words
+)
+_POINTS = frozenset(  # back at what was said
+    ("it", "its", "that", "this", "these", "those", "them", "they", "one", "ones", "there", "such")
+)
 _ENGLISH = frozenset(  # words that few other languages write alike
     """the my is it its it's this that that's these those of you your are have has what what's when when's where
+    we're we've took bought lives friend friend's friends ask asked year years month months went came said says told
+    think thought nothing everything everyone someone always never already because should might through around ago
+    our his she him than then each both hardly only
     where's how which who why can could would will for with and not does did been be from at by or if i'm i've i'd
     i'll there they them their please was want need back still any up out about do don't u ur im ive my mine got get
     just but for order refund status parcel am late day days last night week weeks today tomorrow yesterday two one
@@ -81,6 +101,13 @@ def is_english(text: str) -> bool:
     """Whether a few words look English: too short a text to detect its language by statistics. Codes are no words."""
     words = re.findall(r"(?<![\w'])[^\W\d_]+(?:'[^\W\d_]+)*(?![\w'])", fold(text))
     return (len(words) < 3 and text.isascii()) or any(word in _ENGLISH for word in words)
+
+
+def leans(text: str) -> bool:
+    """Whether a question points back and says by at most one word of its own what it is about: "What is it for?"."""
+    words = re.findall(r"[^\W_]+", fold(text).replace("'", " "))
+    own = [word for word in words if word not in _EMPTY and len(word) > 1]
+    return text.isascii() and len(own) <= 1 and any(word in _POINTS for word in words)
 
 
 @dataclass(frozen=True)
@@ -127,6 +154,8 @@ def _cut(text: str, between: re.Pattern[str], least: tuple[int, int]) -> Iterato
     """The text cut where `between` matches and at least so many words stand before and after."""
     begun = 0
     for match in between.finditer(text):
+        if _INVERTED.match(text, match.start()) and _OPEN.search(text[begun : match.start()]):
+            continue
         if len(text[begun : match.start()].split()) >= least[0] and len(text[match.end() :].split()) >= least[1]:
             yield text[begun : match.start()].strip()
             begun = match.end()

@@ -386,6 +386,9 @@ def test_any_text_can_be_read(text: str) -> None:
         "I'd like to return the pot from order W10839.",
         "can u put my box on hold",
         "I'd ask you to make an exception",
+        "Good day can you change the address for W11035?",
+        "when it comes, will you charge me less",
+        "hey can you call off W33729 for me",
     ],
 )
 def test_a_wish_for_action_is_seen(text: str) -> None:
@@ -401,6 +404,8 @@ def test_a_wish_for_action_is_seen(text: str) -> None:
         "Please tell me how long delivery takes.",
         "Could you send me the link to the size guide?",
         "do my points run out",
+        "what day will u charge me for the box",
+        "When will you send the order?",
     ],
 )
 def test_a_question_is_no_wish_for_action(text: str) -> None:

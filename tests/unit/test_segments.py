@@ -36,6 +36,10 @@ EASY = "What does express cost?"
             ("A line that the mail client has wrapped because it is longer than others is one sentence.",),
         ),
         ("Best regards", ()),
+        ("In which order do you hand money back?", ("In which order do you hand money back?",)),
+        ("how many shops do you have altogether?", ("how many shops do you have altogether?",)),
+        ("which tent is best do you ship dogs", ("which tent is best", "do you ship dogs")),
+        ("what does express cost are you a dog person", ("what does express cost", "are you a dog person")),
     ],
 )
 def test_a_message_is_cut_into_what_it_says(body: str, parts: tuple[str, ...]) -> None:
@@ -134,6 +138,24 @@ async def test_what_leads_up_to_the_question_may_be_of_another_topic() -> None:
     assert (await routed(f"My size was wrong. {EASY}", sizes=led)).band is Band.AUTO
     assert (await routed(f"{EASY} My size was wrong.", sizes=led)).rule == "second_topic"
     assert (await routed(f"My size was wrong. {EASY}")).rule == "second_topic"
+
+
+@pytest.mark.parametrize(
+    ("body", "band", "rule"),
+    [
+        ("I paid for express. How do I get it?", Band.AUTO, None),
+        ("I paid for express. How do I get it? Is that right?", Band.SUGGEST, "unsure_part"),
+        ("I paid for express. How do I paint the barrel with it?", Band.SUGGEST, "unsure_part"),
+        ("I paid for express. How do I scrap it?", Band.ESCALATE, "intents.account_closure"),
+        ("I paid for express. Which size is it?", Band.SUGGEST, "second_question"),
+    ],
+)
+async def test_an_only_question_that_points_back_is_read_with_what_was_said(
+    body: str, band: Band, rule: str | None
+) -> None:
+    sizes = replace(SIZES, alternatives=(("shipping_cost", 0.01),))
+    found = await routed(body, sizes=sizes)
+    assert (found.band, found.rule) == (band, rule)
 
 
 async def test_the_subject_is_a_part_too() -> None:
