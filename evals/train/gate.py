@@ -105,7 +105,7 @@ class GateReport:
     caught: tuple[Caught, ...]
     calibrated_on: str
     digest: str  # SHA-256 of the written file
-    stopped: frozenset[str] = frozenset()  # the questions of chosen answers that neither pass nor are among the best
+    stopped: frozenset[str] = frozenset()  # questions without an answer, or whose one neither passes nor is a best one
 
     def summary(self) -> dict[str, object]:
         """All figures; nothing that customers wrote."""
@@ -186,7 +186,9 @@ async def _train(
     records = await learn_records(suite, parted.train, embedder)
     report = _report(suite, parted.rule, examples, rows, fitted, records)
     digest = _write(out_dir, fitted, records, known.precedents, library, embedder, report)
-    return replace(report, digest=digest)
+    answered = {example.question for example in examples if example.kind == "chosen"}
+    unanswered = {ticket.text for ticket in sampled} - answered
+    return replace(report, digest=digest, stopped=report.stopped | unanswered)
 
 
 async def _found(suite: Suite, directory: Path, embedder: Embedder) -> Found:

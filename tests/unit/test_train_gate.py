@@ -58,6 +58,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"id": f"stray-{n}", "body": f"label {n} the poem {topic}", "intent_label": "out_of_scope"}
         for n, topic in enumerate(TOPICS * 2)
     ]
+    stray.append({"id": "stray", "body": "zzz qqq", "intent_label": "out_of_scope"})
     for name, rows in (("articles", articles), ("tickets_train", tickets + stray)):
         (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return folder
@@ -135,7 +136,7 @@ def test_a_swapped_number_is_another_number() -> None:
     assert sentence.text not in swapped
 
 
-def test_the_stopped_are_below_the_floor_and_not_among_the_best(report: GateReport) -> None:
-    assert report.stopped
-    assert all("poem" in question for question in report.stopped)
+def test_the_stopped_have_no_answer_or_are_below_the_floor_and_not_among_the_best(report: GateReport) -> None:
+    assert "zzz qqq" in report.stopped
+    assert all("poem" in question for question in report.stopped - {"zzz qqq"})
     assert "stopped" not in report.summary()
