@@ -17,7 +17,7 @@ MOSTLY_AUTO = 0.6  # share of auto labels from which an intent may be answered a
 MOSTLY_ESCALATE = 0.6
 MAY_HARM = 0.1  # share of tickets whose automatic answer would do harm, up to which an intent may be auto
 FEW = 20  # tickets in all below which they say nothing of an intent that has too few of its own
-ALL_AUTO = 0.8  # share of auto labels in all from which such an intent may be auto
+ALL_AUTO = 0.8  # share of auto labels that such an intent needs, filled up with average ones
 CLAIM = re.compile(
     r"refund|return|compens|reimburs|damage|missing|chargeback|dispute"
 )  # names of topics about money back
@@ -137,10 +137,19 @@ class _Labels:
             harmful=sum(ticket.must_not_auto for ticket in passed),
         )
 
-    def auto(self, enough: int, least: float) -> bool:
+    @property
+    def auto(self) -> bool:
         """Whether those that pass are enough, mostly auto, and hardly ever harmful."""
         n = self.passed.total()
-        return n >= enough and self.passed[Band.AUTO] >= least * n and self.harmful <= MAY_HARM * n
+        return n >= ENOUGH and self.passed[Band.AUTO] >= MOSTLY_AUTO * n and self.harmful <= MAY_HARM * n
+
+    def auto_among(self, total: "_Labels") -> bool:
+        """The same of too few, filled up with average ones, where there are enough of all intents."""
+        missing, n = ENOUGH - self.passed.total(), total.passed.total()
+        if missing <= 0 or n < FEW:
+            return False
+        auto = self.passed[Band.AUTO] + missing * total.passed[Band.AUTO] / n
+        return auto >= ALL_AUTO * ENOUGH and self.harmful + missing * total.harmful / n <= MAY_HARM * ENOUGH
 
     def __str__(self) -> str:
         told = _shares(self.bands)
@@ -149,14 +158,12 @@ class _Labels:
 
 def _line(intent: str, own: _Labels, total: _Labels | None) -> str:
     """`total` are the labels of all intents, where the verifier was asked."""
-    band, few = Band.SUGGEST, own.passed.total() < ENOUGH
+    band = Band.SUGGEST
     if intent == OUT_OF_SCOPE or (
         own.bands.total() >= ENOUGH and own.bands[Band.ESCALATE] >= MOSTLY_ESCALATE * own.bands.total()
     ):
         band = Band.ESCALATE
-    elif own.auto(ENOUGH, MOSTLY_AUTO) or (
-        few and total is not None and total.auto(FEW, ALL_AUTO) and set(own.passed) <= {Band.AUTO}
-    ):
+    elif own.auto or (total is not None and own.auto_among(total)):
         band = Band.AUTO
     return f'{_key(intent)} = "{band.value}"  # {own}'
 

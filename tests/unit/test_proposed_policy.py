@@ -67,7 +67,8 @@ def test_what_the_verifier_stops_does_not_speak_against_a_topic() -> None:
     ("rare", "others", "band"),
     [
         (tickets("rare", 1), tickets("a", 20), Band.AUTO),
-        (tickets("rare", 1, suggest=1), tickets("a", 20), Band.SUGGEST),
+        (tickets("rare", 4, suggest=1), tickets("a", 20), Band.AUTO),
+        (tickets("rare", 1, suggest=2), tickets("a", 20), Band.SUGGEST),
         (tickets("rare", 1), tickets("a", 18), Band.SUGGEST),
         (tickets("rare", 1), tickets("a", 15, suggest=8), Band.SUGGEST),
     ],
