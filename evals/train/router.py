@@ -483,9 +483,10 @@ def _hard(data: _Data, paraphrases: Sequence[str], temperature: float, scope: Sc
     """
     topics = np.array([place for place, intent in enumerate(data.intents) if intent != OUT_OF_SCOPE])
     read: list[tuple[float, bool, bool]] = []  # confidence, right, in scope
-    for place in range(STRANGE * (ROUNDS if _few(data.labels) else 1)):
+    turns = STRANGE * (ROUNDS if _few(data.labels) else 1)
+    for place in range(turns):
         turn, fold = divmod(place, STRANGE)
-        progress(f"cross-validating on paraphrases and strange topics, {place + 1}")
+        progress(f"cross-validating on paraphrases and strange topics, {place + 1} of {turns}")
         folds = _dealt([f"{turn or ''}{name}" for name in paraphrases], list(data.labels), STRANGE)
         left_out = data.intents[topics[(fold + turn) % STRANGE :: STRANGE]]
         strange = np.isin(data.labels, left_out)
