@@ -65,11 +65,13 @@ from schemas.retrieval import Passage
 from schemas.router import Band
 
 FOLDS = 5
-STOPPED = 0.1  # share of good sentences stopped at the second operating point
+STOPPED = 0.1  # share of good answers stopped at the second operating point
+FLAT = 1e-6  # slope of a P that says the rate alone, and still tells planted faults from good answers by their order
 NEAR = 0.001  # what it costs a weight of the choice to leave zero, by its square
 NATURAL = 3.0  # weight of answers as they were drafted, against made-up ones
 ENOUGH = 15  # right and wrong chosen answers needed to calibrate on them
 TELLING = 30  # best chosen answers by which topics are judged, where fewer pass
+DRAFTED = ("chosen", "right", "heading")  # kinds of good answers that the answerer drafted whole
 Matrix = NDArray[np.float64]
 Found = Mapping[str, Sequence[Passage]]  # by ticket
 
@@ -81,7 +83,7 @@ class Caught(TypedDict):
     n: int
     by_veto: int
     at_floor: int  # vetoes included
-    at_tenth: int  # at the threshold that stops a tenth of the good sentences
+    at_tenth: int  # at the threshold that stops a tenth of the good answers
 
 
 @dataclass(frozen=True)
@@ -471,7 +473,7 @@ def _calibrate(
 
 
 def _sigmoid(scores: Matrix, labels: Matrix, weights: Matrix) -> tuple[float, float]:
-    """Fit `calibrated` to Platt's smoothed targets (Platt 1999); a flat P where the scores do not rank."""
+    """Fit `calibrated` to Platt's smoothed targets (Platt 1999); all but flat at the rate where scores do not rank."""
     right, wrong = weights[labels == 1.0].sum(), weights[labels == 0.0].sum()
     target = np.where(labels == 1.0, (right + 1) / (right + 2), 1 / (wrong + 2))
     soft = np.array([softplus(float(score)) for score in scores])
@@ -482,7 +484,7 @@ def _sigmoid(scores: Matrix, labels: Matrix, weights: Matrix) -> tuple[float, fl
         sample_weight=np.concatenate([weights * target, weights * (1 - target)]),
     )
     slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
-    return (slope, offset) if slope > 0 else (0.0, math.log((right + 1) / (wrong + 1)))
+    return (slope, offset) if slope > 0 else (FLAT, math.log((right + 1) / (wrong + 1)))
 
 
 # -- the report
@@ -500,7 +502,7 @@ def _report(
     chosen = [(worst[at], example.right) for at, example in enumerate(examples) if example.kind == "chosen"]
     right = [worst[at] for at, example in enumerate(examples) if example.kind == "right" and example.right]
     table = fitted.table
-    good = [worst[at] for at, example in enumerate(examples) if example.right]
+    good = [worst[at] for at, example in enumerate(examples) if example.right and example.kind in DRAFTED]
     return GateReport(
         suite=suite.name,
         split=rule,
@@ -516,7 +518,7 @@ def _report(
         right=len(right),
         right_passed=sum(score >= FLOOR for score in right),
         records=records.figures,
-        caught=_caught(examples, rows, fitted, float(np.quantile(good, STOPPED))),
+        caught=_caught(examples, rows, fitted, float(np.quantile(good, STOPPED)) if good else 0.0),
         calibrated_on=fitted.calibrated_on,
         digest="",
         stopped=_stopped(examples, worst),
