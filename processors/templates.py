@@ -40,7 +40,7 @@ TEMPLATES: dict[str, tuple[Line, ...]] = {
     "order": (
         Line("The status of your order {order_id} ({items}) is: {status}."),
         Line("You placed it on {placed_at}."),
-        Line("Its total is {total_usd}.", asked=("total", "cost", "price", "paid", "amount", "sum")),
+        Line("Its total is {total_usd}.", asked=("total", "cost")),
         Line("It travels with {carrier}, tracking number {tracking}, status of the shipment: {shipment_status}."),
         Line("Its tracking number is {tracking}.", unless=("carrier",)),
         Line("It was shipped on {shipped_at} and is expected on {expected_at}.", unless=("delivered_at",)),
