@@ -21,7 +21,7 @@ from infra.certificate import CERTIFICATE, SCORE
 from infra.postgres.local import PostgresFailed
 from infra.settings import Settings
 from infra.wiring import POLICY, Adapters
-from processors.certificate import Certification, fewest, fingerprint, issue
+from processors.certificate import FEW, Certification, Finding, Plan, fewest, fingerprint, issue
 from sluice.certificate import state_of
 from sluice.eval import Order, commit, manifest_of, opened, predict
 from sluice.reach import usable
@@ -333,11 +333,7 @@ def _lines(proof: Proof) -> list[str]:
     finding, plan = proof.finding, proof.plan
     what = f"at most {finding.risk:.2%} bad, δ = {finding.delta:.3g}"
     whom = proof.promise.intent or f"{len(proof.intents)} intents"
-    needs = (
-        f"about {plan.labels} labels at the rate seen ({plan.accepted} accepted)"
-        if plan.labels
-        else "no number of labels: the rate seen is not below it"
-    )
+    needs = _needs(finding, plan)
     if finding.certified:
         return [
             f"certified: {whom}: {what}",
@@ -353,6 +349,15 @@ def _lines(proof: Proof) -> list[str]:
         f"{fewest(finding.risk, finding.delta)}"
     )
     return [f"refused: {whom}: {what}", f"  {why}", f"  this promise needs {needs}"]
+
+
+def _needs(finding: Finding, plan: Plan) -> str:
+    if plan.labels:
+        return f"about {plan.labels} labels at the rate seen ({plan.accepted} accepted)"
+    most = max((accepted for accepted, _ in finding.seen), default=0)
+    if most < FEW:
+        return f"more labels than can be told: a rate shows from {FEW} accepted on, and the laxest threshold has {most}"
+    return "no number of labels: the rate seen is not below it"
 
 
 # -- validity

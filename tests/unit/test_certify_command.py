@@ -77,6 +77,11 @@ def test_the_figures_say_n_bad_bound_and_the_labels_of_the_next_promise(folder: 
     json.dumps(promise)
 
 
+def test_where_hardly_anything_passes_no_rate_is_made_up(folder: Path) -> None:
+    found = concluded(folder, pool(800, 1), [replace(row, candidate=at < 9) for at, row in enumerate(pool(100, 2))])
+    assert "needs more labels than can be told" in "".join(command._lines(found.certifying.proofs[0]))
+
+
 def test_one_promise_refused_leaves_the_others(folder: Path) -> None:
     holdout = [replace(row, bad=row.bad or row.intent == "refund_status") for row in pool(1200, 2)]
     found = concluded(folder, pool(800, 1), holdout, Promise(0.03), Promise(0.03, "refund_status"))
