@@ -27,6 +27,7 @@ OUT_OF_SCOPE = "out_of_scope"
 ALTERNATIVES = 12
 MAX_CHARACTERS = 4000  # of a text; more never fits MiniLM's 256 tokens
 TYPICAL = 0.02  # see `Scope`
+LEAST = 1e-6  # P(in scope) where topics are ranked: at nothing none would be the likeliest
 
 Matrix = NDArray[np.float64]
 Real = TypeVar("Real", np.float32, np.float64)
@@ -165,7 +166,7 @@ def scoped(probabilities: Matrix, in_scope: Matrix, intents: NDArray[np.str_]) -
     """Probabilities that leave to out of scope, whether or not it is one of the intents, what P(in scope) leaves it."""
     outside = intents == OUT_OF_SCOPE
     if not outside.any():
-        inside: Matrix = probabilities * in_scope[:, None]
+        inside: Matrix = probabilities * np.maximum(in_scope, LEAST)[:, None]
         return inside
     topics = np.where(outside, 0.0, probabilities)
     shared: Matrix = in_scope[:, None] * topics / np.maximum(topics.sum(axis=1, keepdims=True), 1e-12)

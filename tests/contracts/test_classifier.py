@@ -13,7 +13,7 @@ from evals.dataset import LabelledTicket, Suite, SuiteError, load_suite
 from evals.train.confusion import draw_confusion
 from evals.train.router import Correction, RouterReport, read_corrections, train_router
 from infra.embeddings.scripted import HashingEmbedder
-from infra.models.classifier import FILE, LocalClassifier, load
+from infra.models.classifier import FILE, LocalClassifier, load, scoped
 from infra.models.untrained import NotTrained
 from infra.scripted.classifier import ScriptedClassifier
 from processors.policy import Policy
@@ -87,8 +87,14 @@ async def test_probabilities_of_all_topics_add_up_to_that_of_the_scope(
     trained: tuple[Path, RouterReport], text: str
 ) -> None:
     found = await LocalClassifier.load(trained[0], HashingEmbedder()).classify(text)
-    assert found.confidence + sum(p for _, p in found.alternatives) == pytest.approx(found.in_scope)
+    assert found.confidence + sum(p for _, p in found.alternatives) == pytest.approx(found.in_scope, abs=1e-5)
     assert len({found.intent, *(intent for intent, _ in found.alternatives)}) == len(ASKED)
+
+
+def test_what_is_surely_out_of_scope_still_has_a_likeliest_topic() -> None:
+    (found,) = scoped(np.array([[0.2, 0.7, 0.1]]), np.array([0.0]), np.array(["a", "b", "c"]))
+    assert found.argmax() == 1
+    assert found.sum() < 1e-5
 
 
 async def test_what_was_never_heard_is_less_in_scope(trained: tuple[Path, RouterReport]) -> None:
