@@ -56,7 +56,7 @@ def router(suite: SuiteName, out: Out = None, corrections: Corrections = None, a
 def gate(suite: SuiteName, out: Out = None, as_json: AsJson = False) -> None:
     """Train and calibrate the verifier on right answers and spoilt ones; prints what it catches.
 
-    The ranking and the local answerer are fitted before it: it judges what they answer.
+    The ranking is trained before it: it judges the answers to what that finds.
 
     Examples:
 

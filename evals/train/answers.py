@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from evals.dataset import LabelledTicket, Suite
 from evals.scorers import contains
-from evals.train.answerer import Offer
 from evals.train.corruptions import spoil
 from infra.knowledge import read_articles
-from infra.models.extractive import LocalExtractive
 from infra.models.precedents import Key
 from infra.models.verifier import Vector, embed_tokens
 from processors.errors import ModelFailed
@@ -259,26 +257,6 @@ class Maker:
             Sentence(text=s.text, citation=Citation(article_id=s.article_id, section_id=s.section_id, quote=s.quote))
             for s in reply.sentences
         )
-
-
-async def offers(
-    tickets: Sequence[LabelledTicket],
-    library: Library,
-    found: Mapping[str, Sequence[Source]],
-    answerer: LocalExtractive,
-) -> list[Offer]:
-    """What the answerer has to choose from for each ticket, where something of it answers."""
-    made = []
-    for ticket in tickets:
-        keys = {(source.article_id, source.section_id) for source in library.expected(ticket)}
-        request = DraftRequest(
-            question=ticket.text, passages=tuple(map(_shown_passage, found.get(ticket.id, ()) if keys else ()))
-        )
-        fits = await answerer.fits(request)
-        right = np.array([(passage.article_id, passage.section_id) in keys for passage, _ in fits], bool)
-        if right.any():
-            made.append(Offer(np.array([fit for _, fit in fits]), right))
-    return made
 
 
 def _shown_passage(source: Source) -> ShownPassage:

@@ -34,8 +34,7 @@ from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evals.dataset import LabelledTicket, Suite, halves
-from evals.train.answerer import fit_rank, save_rank
-from evals.train.answers import Example, Kept, Library, Maker, offers, sample, sections_of
+from evals.train.answers import Example, Kept, Library, Maker, sample, sections_of
 from evals.train.choice import likeliest
 from evals.train.records import RecordFigures, Records, learn_records
 from evals.train.retrieval import article_model, labelled, often, train_retrieval
@@ -144,9 +143,7 @@ def train_gate(
     answerer: Model | None = None,
     found: Found | None = None,
 ) -> GateReport:
-    """Fit the verifier on the train half of a suite and write `verifier.json`.
-
-    Without an answerer it is the local one, which is fitted too and written beside it (`answerer.json`).
+    """Fit the verifier on the train half of a suite and write `verifier.json`; without an answerer the local one.
 
     `found` are the passages of its tickets, ordered by what was learned of other customers. Without them the ranking is
     trained as well (`ranker.npz`): it and what judges its answers belong together.
@@ -156,14 +153,14 @@ def train_gate(
     """
     kept = Kept(embedder)
     with threadpool_limits(1):  # small matrices: a second thread costs more than it brings
-        return asyncio.run(_train(suite, out_dir, kept, answerer, progress, found))
+        return asyncio.run(_train(suite, out_dir, kept, answerer or LocalExtractive(kept), progress, found))
 
 
 async def _train(
     suite: Suite,
     out_dir: Path,
     embedder: Embedder,
-    answerer: Model | None,
+    answerer: Model,
     progress: Callable[[str], None],
     found: Found | None,
 ) -> GateReport:
@@ -174,11 +171,6 @@ async def _train(
     passages = await _found(suite, out_dir, embedder) if found is None else found
     given = {name: library.as_found(ones) for name, ones in passages.items()}
     sampled = sample(tickets, library)
-    if answerer is None:
-        rank = fit_rank(await offers(sampled, library, given, LocalExtractive(embedder)))
-        save_rank(rank, out_dir)
-        answerer = LocalExtractive(embedder, rank=rank)
-        progress(f"the answerer takes retrieval's order times {rank}")
     examples = await Maker(library, answerer, embedder, suite.references, given).examples(sampled, progress)
     progress(f"{len(examples)} answers made")
     known = await Known.of(tickets, embedder)
@@ -564,7 +556,7 @@ def _caught(examples: Sequence[Example], rows: Sequence[Measured], fitted: Fitte
             n=len(scores[kind]),
             by_veto=sum(vetoed[kind]),
             at_floor=sum(score < FLOOR for score in scores[kind]),
-            at_tenth=sum(score < tenth for score in scores[kind]),
+            at_tenth=sum(score < tenth or score == 0.0 for score in scores[kind]),  # vetoed: stopped at any
         )
         for kind in sorted(scores)
     )

@@ -32,11 +32,8 @@ def drafting_model(name: str, setting: str, settings: Settings, embedder: Embedd
 
     Raises:
         SettingsError: as `bind`.
-        NotTrained: what the local one was fitted to is damaged.
     """
-    if name == LocalExtractive.name:
-        return LocalExtractive.load(settings.artefacts, embedder)
-    return remote(name, setting, settings)
+    return LocalExtractive(embedder) if name == LocalExtractive.name else remote(name, setting, settings)
 
 
 def remote(name: str, setting: str, settings: Settings) -> OpenAIModel:
