@@ -96,6 +96,8 @@ def in_words(policy: Policy) -> Iterator[str]:
     yield "A proved customer's own records may answer:"
     for intent, kinds in policy.facts.items():
         yield f"  {intent}: {', '.join(kinds)}"
+    for record in policy.records.values():
+        yield f"    of a {record.name} is told: {', '.join(record.tells)}"
     yield f"The stronger model drafts: {', '.join(policy.frontier) or 'no topic'}, and whatever is named less surely"
     yield (
         f"A person should have acted within {policy.sla_minutes_of.handoff} minutes, "

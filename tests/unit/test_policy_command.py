@@ -54,3 +54,12 @@ def test_a_file_that_is_no_policy_is_named(tmp_path: Path, text: str, told: str)
     found = CliRunner().invoke(app, ["policy", "show", str(file)], env={"COLUMNS": "300"})
     assert found.exit_code == 2
     assert told in found.output
+
+
+def test_what_is_told_of_an_added_kind_is_said() -> None:
+    text = POLICY.read_text(encoding="utf-8")
+    table = '[records.key]\nname = "key"\nintent = "own_record"\ntells = ["key_id", "door"]\n'
+    text = text.replace(
+        'loyalty_points = ["account"]\n', f'loyalty_points = ["account"]\nown_record = ["key"]\n{table}'
+    )
+    assert "    of a key is told: key_id, door" in list(in_words(Policy.parse(text)))
