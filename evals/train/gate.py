@@ -187,6 +187,7 @@ async def _train(
 
 async def _found(suite: Suite, directory: Path, embedder: Embedder) -> Found:
     """The passages as retrieval orders them, which learns it now; nothing where it has too little to learn from."""
+    directory.mkdir(parents=True, exist_ok=True)
     try:
         return (await train_retrieval(suite, directory, embedder)).found
     except ValueError:
