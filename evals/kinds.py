@@ -15,6 +15,7 @@ from processors.templates import TEMPLATES, statements
 from schemas.retrieval import Fact
 
 INTENT = "own_record"  # of questions about a record of any proposed kind
+CONVERSATION = "ticket"  # earlier ones are remembered, not told of
 MOST_FIELDS = 9
 MOST_CHARACTERS = 240  # of a value: longer ones are notes
 KNOWN_BY_WORDS = 3.5  # of a value, on average; longer ones are sentences, in which any word may stand
@@ -33,7 +34,8 @@ def kinds_of(customers: Sequence[Mapping[str, Any]]) -> dict[str, RecordKind]:
     records: defaultdict[str, list[Record]] = defaultdict(list)
     for row in customers:
         for record in customer_of(row).records:
-            records[record.kind].append(record)
+            if record.kind != CONVERSATION:
+                records[record.kind].append(record)
     found = ((kind, _proposed(kind, rows)) for kind, rows in sorted(records.items()) if not _ours(kind, rows))
     return {kind: proposed for kind, proposed in found if proposed}
 

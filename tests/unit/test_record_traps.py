@@ -38,6 +38,11 @@ def test_kinds_are_proposed_without_what_is_private() -> None:
     assert (kinds["meter"].name, kinds["meter"].known_by) == ("meter", ("maker",))
 
 
+def test_earlier_tickets_are_no_records_to_tell_of() -> None:
+    tickets = [{"ticket_id": "t1", "topic": "rent", "status": "open", "opened_on": "2026-01-01"}]
+    assert kinds_of([{"customer_id": "c", "tickets": tickets}]) == {}
+
+
 def test_halves_share_no_customer_and_no_words() -> None:
     halves = [(*questions(CUSTOMERS, seen=seen), *traps(CUSTOMERS, seen=seen)) for seen in (True, False)]
     trained, judged = ({ticket.customer_id for ticket in half} for half in halves)

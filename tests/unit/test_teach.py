@@ -40,3 +40,9 @@ def test_a_suite_that_names_its_topics_is_left_as_it_is(tmp_path: Path) -> None:
     asked = [*TOPICS, {"id": "o", "body": "x", "intent_label": INTENT}]
     suite = load_suite(written(tmp_path, articles=[ARTICLE], crm=CUSTOMERS, tickets_dev=asked))
     assert taught(suite) == suite
+
+
+def test_what_is_only_judged_says_nothing_of_what_is_trained(tmp_path: Path) -> None:
+    judged = [{"id": "o", "body": "x", "intent_label": INTENT}]
+    folder = written(tmp_path, articles=[ARTICLE], crm=CUSTOMERS, tickets_dev=TOPICS, tickets_judged=judged)
+    assert {ticket.intent_label for ticket in taught(load_suite(folder)).extra} == {INTENT}
