@@ -66,7 +66,7 @@ from schemas.router import Band
 FOLDS = 5
 STOPPED = 0.1  # share of good answers stopped at the second operating point
 FLAT = 1e-6  # slope of a P that says the rate alone, and still tells planted faults from good answers by their order
-NEAR = 0.001  # what it costs a weight of the choice to leave zero, by its square
+NEAR = 0.01  # what it costs a weight of the choice to leave zero, by its square
 NATURAL = 3.0  # weight of answers as they were drafted, against made-up ones
 ENOUGH = 15  # right and wrong chosen answers needed to calibrate on them
 TELLING = 30  # best chosen answers by which topics are judged, where fewer pass
