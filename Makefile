@@ -30,10 +30,11 @@ demo: ## Start everything, answer the demo company's tickets, show the table (DA
 	@$(MAKE) --no-print-directory -j2 $(DEMO) kafka KAFKA_OPTIONAL=1
 	@$(BIN)/sluice demo $(if $(DATA),--data "$(DATA)") $(if $(LIMIT),--limit $(LIMIT)) $(if $(filter-out 0,$(ONCE)),--once)
 
-test: ## Everything CI runs: style, types, import contracts, all tests on real Kafka and Postgres
+test: ## Everything CI runs: style, types, import contracts, all tests on real Kafka and Postgres, the shop's bars
 	@$(MAKE) --no-print-directory -j2 $(DEV) kafka
 	@$(MAKE) --no-print-directory browser lint
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(MAKE) --no-print-directory eval
 
 check: $(DEV) lint ## Style, types, import contracts, and the tests that need no server and no waiting: under a minute
 	@$(BIN)/python -m pytest -q -m "not server" --ignore tests/streams
