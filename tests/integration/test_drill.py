@@ -195,9 +195,9 @@ def test_what_is_stopped_is_armed_by_its_own_name_alone(name: str, place: Site, 
 
 
 def test_of_a_stop_on_the_topic_alone_every_draft_survives(place: Site, database: str, tmp_path: Path) -> None:
-    found = run_case("topic-only", tmp_path / "case", place, database, replies=70)
+    found = run_case("topic-only", tmp_path / "case", place, database, replies=210)
     assert found.breaches == ()
     counts = {name: found.figures[name] for name in ("approved", "lost", "both", "claims_behind_fence")}
-    assert counts == {"approved": 70, "lost": 0, "both": 0, "claims_behind_fence": 0}
-    assert int(found.figures["sent"]) + int(found.figures["suggested"]) == 70
+    assert counts == {"approved": 210, "lost": 0, "both": 0, "claims_behind_fence": 0}
+    assert int(found.figures["sent"]) + int(found.figures["suggested"]) == 210
     assert {"known_to_near_ms", "known_to_far_ms"} <= set(found.figures)
